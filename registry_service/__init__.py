@@ -1,0 +1,1 @@
+"""The registry: an OCI distribution and Docker registry server."""

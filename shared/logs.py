@@ -1,0 +1,63 @@
+"""Logging: one line per happening on standard output, as text or JSON. Configured once, in `__main__`."""
+
+import json
+import logging
+import sys
+import time
+from typing import Any, Literal, TextIO
+
+Level = Literal["error", "warn", "info", "debug"]
+Format = Literal["text", "json"]
+
+_LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
+_NAMES = {number: name for name, number in _LEVELS.items()}
+
+
+def configure(level: Level, form: Format = "text", stream: TextIO | None = None) -> None:
+    """Send every log record of this process, from `level` up, to `stream` (standard output) in the form wanted."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(_JSONFormatter() if form == "json" else _TextFormatter())
+    logging.basicConfig(level=_LEVELS[level], handlers=[handler], force=True)
+
+
+def fields(**values: object) -> dict[str, dict[str, object]]:
+    """Return what `extra=` needs to add `key=value` to a log line; None is left out."""
+    return {"fields": {key: value for key, value in values.items() if value is not None}}
+
+
+def _parts(record: logging.LogRecord) -> dict[str, Any]:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
+    zone = time.strftime("%z", time.localtime(record.created))
+    parts: dict[str, Any] = {
+        "time": f"{stamp}.{int(record.msecs):03d}{zone[:3]}:{zone[3:]}",
+        "level": _NAMES.get(record.levelno, record.levelname.lower()),
+        "logger": record.name,
+        "msg": record.getMessage(),
+        **getattr(record, "fields", {}),
+    }
+    if record.exc_info:
+        parts["error"] = logging.Formatter().formatException(record.exc_info)
+    return parts
+
+
+class _JSONFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_parts(record), ensure_ascii=False, default=str)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        parts = _parts(record)
+        head = f"{parts.pop('time')} {parts.pop('level'):5} {parts.pop('logger')}: {_one_line(parts.pop('msg'))}"
+        return " ".join([head, *(f"{key}={_quoted(value)}" for key, value in parts.items())])
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _quoted(value: object) -> str:
+    """Return a value that cannot be taken for two, nor for a second line."""
+    text = value if isinstance(value, str) else str(value)
+    plain = text and text.isprintable() and not set(text) & set(' "=\\')
+    return text if plain else json.dumps(text, ensure_ascii=False)

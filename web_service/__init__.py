@@ -1,0 +1,1 @@
+"""The token server and console of a registry."""
