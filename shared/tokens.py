@@ -72,7 +72,11 @@ def parse_scopes(values: Iterable[str]) -> list[Scope]:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a registry token. Times are seconds since the epoch; `access` is what it permits."""
+    """The claims of a registry token. Times are seconds since the epoch; `access` is what it permits.
+
+    `client_address` is set when the token server acts for someone else (a deletion in the console): the registry
+    names that address in its events instead of the token server's own. Other registries ignore the claim.
+    """
 
     issuer: str
     audience: tuple[str, ...]
@@ -82,10 +86,11 @@ class Claims:
     expires_at: int
     token_id: str
     access: tuple[Scope, ...]
+    client_address: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JWT claims set; `aud` is a string, for the Go registry 2.x reads no list."""
-        return {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": self.audience[0] if len(self.audience) == 1 else list(self.audience),
             "sub": self.subject,
@@ -97,6 +102,9 @@ class Claims:
                 {"type": scope.type, "name": scope.name, "actions": list(scope.actions)} for scope in self.access
             ],
         }
+        if self.client_address:
+            claims["client_addr"] = self.client_address
+        return claims
 
     @classmethod
     def from_json(cls, payload: Mapping[str, Any]) -> "Claims":
@@ -110,6 +118,7 @@ class Claims:
             expires_at=_seconds(payload, "exp"),
             token_id=_text(payload, "jti"),
             access=_access(payload.get("access") or []),
+            client_address=_text(payload, "client_addr"),
         )
 
 
