@@ -80,7 +80,7 @@ def check_repository(name: str) -> str:
         raise InvalidName(f"a repository name has at most {MAX_REPOSITORY_LENGTH} characters")
     if not _REPOSITORY.fullmatch(name):
         raise InvalidName(
-            "a repository name has lower-case letters and digits, with single separators (. _ __ -), in parts joined by /"
+            "a repository name has lower-case letters and digits, with single separators (. _ __ -), parts joined by /"
         )
     return name
 

@@ -1,0 +1,58 @@
+"""The command `registry`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from logging import getLogger
+from pathlib import Path
+
+from registry_service.app import create_parts, serve
+from registry_service.config import CONFIGURATION_PATH, Config, load_config
+from shared.config import ConfigError
+from shared.logs import configure
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 2 the command or configuration cannot be used."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        config = _load(parsed.config or os.environ.get(CONFIGURATION_PATH))
+        if parsed.command == "check-config":
+            create_parts(config)
+            print("the configuration can be used")  # noqa: T201
+        else:
+            asyncio.run(serve(config))
+    except ConfigError as error:
+        print(f"registry: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("registry", description="A container registry: OCI distribution and Docker API.")
+    parser.add_argument("--version", action="version", version=version("cangku"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("serve", "serve the registry until SIGTERM"),
+        ("check-config", "say whether the registry could start with a configuration"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("config", nargs="?", metavar="CONFIG", help=f"YAML file (or {CONFIGURATION_PATH})")
+    return parser
+
+
+def _load(path: str | None) -> Config:
+    if not path:
+        raise ConfigError(f"give the path of a configuration file, as argument or in {CONFIGURATION_PATH}")
+    loaded = load_config(Path(path), os.environ)
+    configure(loaded.config.log.level, loaded.config.log.formatter)
+    for warning in loaded.warnings:
+        getLogger("registry.config").warning(warning)
+    return loaded.config
+
+
+if __name__ == "__main__":
+    sys.exit(main())

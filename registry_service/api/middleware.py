@@ -1,0 +1,123 @@
+"""The frame around every handler: authorisation, the only writer of errors, the log line of a request."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from registry_service.api.requests import IDENTITY, PARTS, Disconnected, check_name, parts_of, peer_address
+from registry_service.auth import Identity, Need, requirement
+from registry_service.errors import Code, RegistryError
+from registry_service.storage.driver import StorageFull
+from shared.logs import fields
+
+log: Final = logging.getLogger("registry")
+access_log: Final = logging.getLogger("registry.access")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CLIENT_CLOSED_REQUEST: Final = 499
+_STARTED: Final = "started"
+
+
+def authorized(need: Need, handler: Handler) -> Handler:
+    """Return the handler behind the check that its route needs."""
+
+    async def checked(request: web.Request) -> web.StreamResponse:
+        auth = parts_of(request).auth
+        if auth is not None and need is not Need.NOTHING:
+            name = check_name(request.match_info["name"]) if "name" in request.match_info else ""
+            source = check_name(request.query["from"]) if request.query.get("from") and name else ""
+            header = request.headers.get("Authorization")
+            request[IDENTITY] = auth.authorize(header, requirement(need, name, source))
+        return await handler(request)
+
+    return checked
+
+
+@web.middleware
+async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every failure into an answer of the specification, and log one line."""
+    began = time.perf_counter()
+    try:
+        response = await _answer(request, handler)
+    except (ConnectionError, asyncio.CancelledError):
+        _log_access(request, CLIENT_CLOSED_REQUEST, None, began)
+        raise
+    _log_access(request, response.status, response.content_length, began)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RegistryError as error:
+        return error_response(error)
+    except web.HTTPException as error:
+        return error_response(_of_router(error))
+    except Disconnected as error:
+        log.info("upload broken off", extra=fields(path=request.path, reason=str(error)))
+        return web.Response(status=CLIENT_CLOSED_REQUEST)
+    except StorageFull:
+        log.error("the storage is full", extra=fields(path=request.path))  # noqa: TRY400
+        return error_response(RegistryError(Code.UNAVAILABLE, None, "the registry has no room left on its storage"))
+    except sqlite3.Error as error:
+        log.error("the outbox fails", extra=fields(error=error))  # noqa: TRY400
+        return error_response(RegistryError(Code.UNAVAILABLE, None, "the registry cannot record its events"))
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log.exception("request failed", extra=fields(method=request.method, path=request.path))
+        if request.get(_STARTED):
+            # Half an answer is out: the only honest end is a broken connection.
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError from error
+        return error_response(RegistryError(Code.UNKNOWN))
+
+
+def error_response(error: RegistryError) -> web.Response:
+    """Return the answer that tells a client of an error."""
+    return web.Response(status=error.status, body=error.body(), headers=error.headers, content_type="application/json")
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Give every answer the headers that clients and the operator expect (signal `on_response_prepare`)."""
+    request[_STARTED] = True
+    response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "Cangku"
+    for name, values in request.app[PARTS].config.http.headers.items():
+        response.headers.popall(name, None)
+        for value in values:
+            response.headers.add(name, value)
+
+
+def _of_router(error: web.HTTPException) -> RegistryError:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return RegistryError(Code.UNSUPPORTED, None, f"use {allowed} here", headers={"Allow": allowed})
+    return RegistryError(Code.NOT_FOUND, status=error.status)
+
+
+def _log_access(request: web.Request, status: int, size: int | None, began: float) -> None:
+    if request.app[PARTS].config.log.accesslog.disabled:
+        return
+    identity: Identity = request.get(IDENTITY, Identity())
+    access_log.info(
+        "%s %s %s",
+        request.method,
+        request.rel_url.raw_path,
+        status,
+        extra=fields(
+            bytes=size,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+            user=identity.subject or None,
+            address=peer_address(request),
+            agent=request.headers.get("User-Agent"),
+        ),
+    )

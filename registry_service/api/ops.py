@@ -1,0 +1,13 @@
+"""The API's own pages: is it there, is it alive."""
+
+from aiohttp import web
+
+
+async def ping(request: web.Request) -> web.Response:  # noqa: ARG001
+    """Say that this is a registry, to whoever may come in: what `docker login` asks."""
+    return web.Response(text="{}", content_type="application/json")
+
+
+async def health(request: web.Request) -> web.Response:  # noqa: ARG001
+    """Say that the service answers."""
+    return web.Response(headers={"Cache-Control": "no-cache"})

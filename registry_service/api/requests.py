@@ -1,0 +1,151 @@
+"""What handlers read off a request: the parts of the service, names and digests, the body, where it came from."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from registry_service.auth import Identity, TokenAuth
+from registry_service.config import Config
+from registry_service.errors import Code, RegistryError
+from registry_service.manifests import MAX_MANIFEST_BYTES
+from registry_service.notifications import Notifier, Origin
+from registry_service.registry import Registry
+from registry_service.uploads import Uploads
+from shared.names import Digest, InvalidDigest, InvalidName, InvalidTag, Reference, check_repository, parse_reference
+
+IDLE_SECONDS: Final = 60.0
+"""A body that brings nothing for so long is given up."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the API is made of; `auth` None lets everybody do everything."""
+
+    config: Config
+    registry: Registry
+    uploads: Uploads
+    notifier: Notifier
+    auth: TokenAuth | None
+
+
+PARTS: Final = web.AppKey("parts", Parts)
+IDENTITY: Final = "identity"
+
+
+class Disconnected(Exception):
+    """The client went away, or fell silent, before its body was complete."""
+
+
+def parts_of(request: web.Request) -> Parts:
+    """Return the service's parts."""
+    return request.app[PARTS]
+
+
+def repository_of(request: web.Request) -> str:
+    """Return the repository that the path names; raises NAME_INVALID."""
+    return check_name(request.match_info["name"])
+
+
+def check_name(name: str) -> str:
+    """Return a valid repository name; raises NAME_INVALID."""
+    try:
+        return check_repository(name)
+    except InvalidName as error:
+        raise RegistryError(Code.NAME_INVALID, {"name": name[:300]}, str(error)) from None
+
+
+def digest_of(request: web.Request) -> Digest:
+    """Return the digest that the path names; raises DIGEST_INVALID."""
+    return parse_digest(request.match_info["digest"])
+
+
+def parse_digest(text: str) -> Digest:
+    """Return a digest; raises DIGEST_INVALID."""
+    try:
+        return Digest.parse(text)
+    except InvalidDigest as error:
+        raise RegistryError(Code.DIGEST_INVALID, {"digest": text[:300]}, str(error)) from None
+
+
+def reference_of(request: web.Request) -> Reference:
+    """Return the tag or digest that the path names; raises TAG_INVALID or DIGEST_INVALID.
+
+    Reading a tag that can never exist is MANIFEST_UNKNOWN: the question is fair, the answer is no.
+    """
+    text = request.match_info["reference"]
+    try:
+        return parse_reference(text)
+    except InvalidDigest as error:
+        raise RegistryError(Code.DIGEST_INVALID, {"digest": text[:300]}, str(error)) from None
+    except InvalidTag as error:
+        code = Code.TAG_INVALID if request.method == "PUT" else Code.MANIFEST_UNKNOWN
+        raise RegistryError(code, {"tag": text[:300]}, str(error)) from None
+
+
+def origin_of(request: web.Request) -> Origin:
+    """Return where a request came from and who made it, for the events."""
+    identity: Identity = request.get(IDENTITY, Identity())
+    return Origin(
+        request_id=str(uuid.uuid4()),
+        address=identity.client_address or peer_address(request),
+        host=request.host,
+        method=request.method,
+        user_agent=request.headers.get("User-Agent", ""),
+        actor=identity.subject,
+    )
+
+
+def peer_address(request: web.Request) -> str:
+    """Return `address:port` of the other end of the connection, an IPv6 address in brackets."""
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    if not isinstance(peer, tuple):
+        return ""
+    return f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
+
+
+def url_for(request: web.Request, path: str, *, absolute: bool = False) -> str:
+    """Return the URL by which clients reach a path: relative unless the configuration or the caller wants it whole."""
+    http = request.app[PARTS].config.http
+    if http.host:
+        return http.host.rstrip("/") + path
+    if http.relativeurls and not absolute:
+        return path
+    return f"{request.scheme}://{request.host}{path}"
+
+
+async def leave_expectation(request: web.Request) -> None:
+    """Do not answer `Expect: 100-continue` before the request is authorised; `body_of` answers it."""
+
+
+async def body_of(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the request's body as it arrives; raises Disconnected when it ends before its end."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(IDLE_SECONDS) as silence:
+            async for chunk in request.content.iter_any():
+                yield chunk
+                silence.reschedule(loop.time() + IDLE_SECONDS)
+    except (web.RequestPayloadError, ConnectionError, TimeoutError) as error:
+        raise Disconnected(str(error) or type(error).__name__) from error
+
+
+async def manifest_body_of(request: web.Request) -> bytes:
+    """Return a body that must fit into memory; raises MANIFEST_INVALID with status 413 when it is too large."""
+    body = bytearray()
+    too_large = (request.content_length or 0) > MAX_MANIFEST_BYTES
+    if not too_large:
+        async for chunk in body_of(request):
+            body += chunk
+            if len(body) > MAX_MANIFEST_BYTES:
+                too_large = True
+                break
+    if too_large:
+        message = f"a manifest has at most {MAX_MANIFEST_BYTES} bytes"
+        raise RegistryError(Code.MANIFEST_INVALID, None, message, status=413)
+    return bytes(body)

@@ -1,0 +1,246 @@
+"""The registry's configuration, in the Go registry's names and shape.
+
+Source: the configuration reference of Docker's registry 2.x and 3.x. `conf/registry/config.reference.yml` is the
+manual of every key; a test holds the two together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from shared.config import ConfigError, Duration, Foreign, Loaded, load
+from shared.logs import Format, Level
+
+CONFIGURATION_PATH: Final = "REGISTRY_CONFIGURATION_PATH"
+"""The variable that names the file itself, where the command line names none."""
+HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Filesystem:
+    """Images on a local disk, or on a volume that several replicas share."""
+
+    rootdirectory: Path = Path("/var/lib/registry")
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Images in this process only, gone at its end: for trials and tests."""
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """A switch, off unless the file says otherwise."""
+
+    enabled: bool = False
+
+
+@dataclass(frozen=True)
+class UploadPurging:
+    """Removal of uploads that nobody finished: older than `age`, looked for every `interval` (seconds)."""
+
+    enabled: bool = True
+    age: Duration = Duration(168 * HOUR)
+    interval: Duration = Duration(24 * HOUR)
+    dryrun: bool = False
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """Upkeep of the storage; `readonly` refuses every write."""
+
+    uploadpurging: UploadPurging = UploadPurging()
+    readonly: Enabled = Enabled()
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where images are kept: exactly one of `filesystem` and `inmemory`."""
+
+    filesystem: Filesystem | None = None
+    inmemory: InMemory | None = None
+    delete: Enabled = Enabled()
+    maintenance: Maintenance = Maintenance()
+
+
+@dataclass(frozen=True)
+class TLS:
+    """The server's own certificate chain and key, PEM files."""
+
+    certificate: Path
+    key: Path
+    minimumtls: Literal["tls1.2", "tls1.3"] = "tls1.2"
+
+
+@dataclass(frozen=True)
+class HTTP:
+    """The listening socket. `host` is the registry's URL as clients know it, when it cannot be told from a request."""
+
+    addr: str = ":5000"
+    host: str = ""
+    relativeurls: bool = True
+    draintimeout: Duration = Duration(30.0)
+    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    tls: TLS | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """Tokens of `issuer`, for `service`, proven by a certificate of the bundle; clients fetch them at `realm`."""
+
+    realm: str
+    service: str
+    issuer: str
+    rootcertbundle: Path
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Who may use the registry; without `token` anybody who reaches it."""
+
+    token: Token | None = None
+
+
+@dataclass(frozen=True)
+class AccessLog:
+    """The line that each request leaves."""
+
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is logged, and in which form."""
+
+    level: Level = "info"
+    formatter: Format = "text"
+    accesslog: AccessLog = AccessLog()
+
+
+@dataclass(frozen=True)
+class Ignore:
+    """Events that an endpoint does not want."""
+
+    mediatypes: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A receiver of events. `timeout` bounds one attempt; after `threshold` failures in a row each waits `backoff`.
+
+    `tokenfile` names a file whose content is sent as a bearer token, so that a secret need not stand in this file.
+    """
+
+    name: str
+    url: str
+    disabled: bool = False
+    timeout: Duration = Duration(1.0)
+    threshold: int = 10
+    backoff: Duration = Duration(1.0)
+    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    tokenfile: Path | None = None
+    ignoredmediatypes: tuple[str, ...] = ()
+    ignore: Ignore = Ignore()
+
+
+@dataclass(frozen=True)
+class Notifications:
+    """Who is told of pushes, pulls and deletions."""
+
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole file."""
+
+    storage: Storage
+    version: str = "0.1"
+    http: HTTP = HTTP()
+    auth: Auth = Auth()
+    log: Log = Log()
+    notifications: Notifications = Notifications()
+
+
+_UNSAFE_AUTH: Final = "use auth.token, or leave auth out for a registry that everybody may use"
+FOREIGN: Final = Foreign(
+    ignored=frozenset(
+        {
+            "catalog",
+            "compatibility",
+            "health",
+            "http.debug",
+            "http.h2c",
+            "http.http2",
+            "http.net",
+            "http.secret",
+            "log.fields",
+            "log.hooks",
+            "log.reportcaller",
+            "loglevel",
+            "notifications.events",
+            "redis",
+            "reporting",
+            "storage.cache",
+            "storage.filesystem.maxthreads",
+            "storage.redirect",
+            "storage.tag",
+            "tags",
+            "validation",
+        }
+    ),
+    refused={
+        "auth.htpasswd": _UNSAFE_AUTH,
+        "auth.silly": _UNSAFE_AUTH,
+        "auth.token.autoredirect": "give the token server's URL as auth.token.realm",
+        "auth.token.jwks": "put the certificates of the token server in auth.token.rootcertbundle",
+        "auth.token.signingalgorithms": "each key of the bundle is only used with its own algorithms",
+        "http.prefix": "let the proxy in front remove the prefix",
+        "http.tls.clientcas": "let a proxy in front check client certificates",
+        "http.tls.letsencrypt": "give http.tls.certificate and http.tls.key",
+        "middleware": "there are no middleware plug-ins here",
+        "policy": "the kinds of repositories cannot be restricted",
+        "proxy": "this registry cannot be a pull-through cache yet",
+        "storage.azure": "use storage.filesystem",
+        "storage.gcs": "use storage.filesystem",
+        "storage.oss": "use storage.filesystem",
+        "storage.s3": "use storage.filesystem",
+        "storage.swift": "use storage.filesystem",
+    },
+)
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Loaded[Config]:
+    """Read the file and the REGISTRY_* variables; raises ConfigError."""
+    variables = {name: text for name, text in environ.items() if name != CONFIGURATION_PATH}
+    loaded = load(Config, path, variables, prefixes={"REGISTRY": ()}, foreign=FOREIGN)
+    _check(loaded.config, path)
+    return loaded
+
+
+def _check(config: Config, path: Path) -> None:
+    if config.version != "0.1":
+        raise ConfigError(f"{path}: version: must be 0.1, not {config.version!r}")
+    drivers = [name for name in ("filesystem", "inmemory") if getattr(config.storage, name) is not None]
+    if len(drivers) != 1:
+        raise ConfigError(f"{path}: storage: must have exactly one of filesystem and inmemory, and has {len(drivers)}")
+    split_address(config.http.addr, f"{path}: http.addr")
+    names = [endpoint.name for endpoint in config.notifications.endpoints]
+    if len(names) != len(set(names)):
+        raise ConfigError(f"{path}: notifications.endpoints: each endpoint needs a name of its own")
+    for i, endpoint in enumerate(config.notifications.endpoints):
+        if not endpoint.url.startswith(("http://", "https://")):
+            raise ConfigError(f"{path}: notifications.endpoints[{i}].url: must start with http:// or https://")
+    if config.http.host and not config.http.host.startswith(("http://", "https://")):
+        raise ConfigError(f"{path}: http.host: must be a URL such as https://registry.example.com")
+
+
+def split_address(address: str, where: str) -> tuple[str | None, int]:
+    """Read `host:port`; an empty host means every interface. Raises ConfigError that starts with `where`."""
+    host, colon, port = address.rpartition(":")
+    highest_port = 65535
+    if not colon or not port.isdecimal() or int(port) > highest_port:
+        raise ConfigError(f"{where}: must have the form host:port, not {address!r}")
+    return host.removeprefix("[").removesuffix("]") or None, int(port)

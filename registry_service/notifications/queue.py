@@ -1,0 +1,138 @@
+"""The outbox: events that still have to be delivered, in an SQLite file beside the images.
+
+An event is in the file before the answer to its request leaves, and stays until its endpoint has taken it. Adding is
+grouped: requests that come at the same time share one commit.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    endpoint TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    parked_because TEXT
+);
+CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (endpoint, number) WHERE parked_because IS NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to one endpoint; `number` orders it, `body` is the envelope."""
+
+    number: int
+    endpoint: str
+    event_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """An event that is to go to one endpoint."""
+
+    endpoint: str
+    event_id: str
+    body: bytes
+
+
+class Outbox:
+    """A durable first-in, first-out queue per endpoint. `path` None keeps it in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, "outbox")
+        self._waiting: list[tuple[Sequence[NewDelivery], asyncio.Future[None]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._database: sqlite3.Connection
+
+    async def open(self) -> None:
+        """Open or create the file; raises OSError or sqlite3.Error."""
+        self._database = await self._run(self._connect)
+
+    async def close(self) -> None:
+        """Wait for commits under way, and close the file."""
+        if self._committing is not None:
+            await self._committing
+        await self._run(self._database.close)
+        self._thread.shutdown()
+
+    async def add(self, deliveries: Sequence[NewDelivery]) -> None:
+        """Add deliveries; they are durable on return."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((deliveries, done))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_waiting())
+        await done
+
+    async def first(self, endpoint: str) -> Delivery | None:
+        """Return the oldest delivery of an endpoint, or None."""
+        sql = """SELECT number, endpoint, event_id, body FROM outbox
+                 WHERE endpoint = ? AND parked_because IS NULL ORDER BY number LIMIT 1"""
+        row = await self._run(lambda: self._database.execute(sql, (endpoint,)).fetchone())
+        return Delivery(*row) if row else None
+
+    async def done(self, delivery: Delivery) -> None:
+        """Forget a delivery that its endpoint has taken."""
+        await self._run(lambda: self._write("DELETE FROM outbox WHERE number = ?", (delivery.number,)))
+
+    async def park(self, delivery: Delivery, reason: str) -> None:
+        """Set a delivery aside that its endpoint will never take, so that those behind it go on."""
+        sql = "UPDATE outbox SET parked_because = ? WHERE number = ?"
+        await self._run(lambda: self._write(sql, (reason, delivery.number)))
+
+    async def counts(self) -> dict[str, tuple[int, int]]:
+        """Return for each endpoint with entries how many wait and how many are parked."""
+        sql = "SELECT endpoint, SUM(parked_because IS NULL), SUM(parked_because IS NOT NULL) FROM outbox GROUP BY 1"
+        rows = await self._run(lambda: self._database.execute(sql).fetchall())
+        return {endpoint: (waiting, parked) for endpoint, waiting, parked in rows}
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def _commit_waiting(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                await self._commit([one for deliveries, _ in group for one in deliveries], [done for _, done in group])
+        finally:
+            self._committing = None
+
+    async def _commit(self, deliveries: list[NewDelivery], waiters: list[asyncio.Future[None]]) -> None:
+        try:
+            await self._run(lambda: self._insert(deliveries))
+        except sqlite3.Error as error:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
+            return
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self._path or ":memory:", check_same_thread=False, timeout=30)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_SCHEMA)
+        return database
+
+    def _insert(self, deliveries: list[NewDelivery]) -> None:
+        rows = [(one.endpoint, one.event_id, one.body) for one in deliveries]
+        with self._database:
+            self._database.executemany("INSERT INTO outbox (endpoint, event_id, body) VALUES (?, ?, ?)", rows)
+
+    def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
+        with self._database:
+            self._database.execute(sql, parameters)

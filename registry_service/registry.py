@@ -1,0 +1,248 @@
+"""What a registry does: blobs, manifests and tags of repositories, kept in a driver by the layout's keys.
+
+Writes go bytes first, then link, then tag; removal goes the other way: a crash leaves garbage, never a dangling name.
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+from registry_service import layout
+from registry_service.errors import Code, Problem, RegistryError
+from registry_service.manifests import Manifest, ManifestInvalid, canonical_digest, parse_manifest, stored_media_type
+from registry_service.storage.driver import Driver, KeyNotFound
+from shared.names import Digest, InvalidDigest, Reference, Tag
+
+T = TypeVar("T")
+
+EMPTY_DIGEST: Final = canonical_digest(b"")
+_PARALLEL_READS: Final = 16
+_CACHED_MANIFEST_BYTES: Final = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob that may be read: the digest it was asked by, its size in bytes, the key of its bytes."""
+
+    digest: Digest
+    size: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A manifest as it lies in the tree: the digest it is known by here, its media type and exact bytes."""
+
+    digest: Digest
+    media_type: str
+    body: bytes
+
+
+class Registry:
+    """The repositories in one driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self._manifests = _ManifestCache(_CACHED_MANIFEST_BYTES)
+
+    async def blob(self, name: str, digest: Digest) -> Blob:
+        """Return a blob of a repository; raises BLOB_UNKNOWN, also for blobs that only other repositories hold."""
+        try:
+            canonical = await self._follow(layout.layer_link(name, digest))
+            return Blob(digest, await self._size(canonical), layout.blob(canonical))
+        except KeyNotFound:
+            raise RegistryError(Code.BLOB_UNKNOWN, {"digest": str(digest)}) from None
+
+    async def link_blob(self, name: str, digest: Digest, canonical: Digest) -> None:
+        """Make a stored blob readable through a repository, by its canonical digest and the one it is asked by."""
+        for one in dict.fromkeys((canonical, digest)):
+            await self.driver.write(layout.layer_link(name, one), str(canonical).encode())
+
+    async def mount_blob(self, name: str, digest: Digest, source: str) -> bool:
+        """Link a blob of the repository `source` into another; return False when it is not there."""
+        try:
+            canonical = await self._follow(layout.layer_link(source, digest))
+            await self._size(canonical)
+        except KeyNotFound:
+            return False
+        await self.link_blob(name, digest, canonical)
+        return True
+
+    async def delete_blob(self, name: str, digest: Digest) -> None:
+        """Take a blob out of a repository; its bytes stay until garbage collection. Raises BLOB_UNKNOWN."""
+        await self.blob(name, digest)
+        await self.driver.delete(layout.layer_link(name, digest))
+
+    async def resolve(self, name: str, reference: Reference) -> Digest:
+        """Return the digest that a tag points to, or the digest itself; raises MANIFEST_UNKNOWN."""
+        if isinstance(reference, Digest):
+            return reference
+        try:
+            return await self._follow(layout.tag_link(name, reference))
+        except KeyNotFound:
+            raise RegistryError(Code.MANIFEST_UNKNOWN, {"name": name, "tag": str(reference)}) from None
+
+    async def manifest(self, name: str, reference: Reference) -> StoredManifest:
+        """Return a manifest by tag or digest; raises MANIFEST_UNKNOWN."""
+        digest = await self.resolve(name, reference)
+        try:
+            canonical = await self._follow(layout.revision_link(name, digest))
+            cached = self._manifests.get(canonical)
+            if cached is None:
+                body = await self._read_whole(canonical)
+                cached = StoredManifest(canonical, stored_media_type(body), body)
+                self._manifests.add(cached)
+        except KeyNotFound:
+            raise RegistryError(Code.MANIFEST_UNKNOWN, {"name": name, "revision": str(digest)}) from None
+        return StoredManifest(digest, cached.media_type, cached.body)
+
+    async def put_manifest(self, name: str, reference: Reference, manifest: Manifest) -> Digest:
+        """Store a manifest under a tag or its digest, and return the digest that names it.
+
+        Raises DIGEST_INVALID when the reference is another content's digest, and MANIFEST_BLOB_UNKNOWN with every
+        reference that the repository lacks.
+        """
+        digest = self._name_of(reference, manifest)
+        await self._check_references(name, manifest)
+        canonical = manifest.digest
+        await self.driver.write(layout.blob(canonical), manifest.body)
+        if not await self.driver.children(layout.layers(name)):
+            await self.driver.write(layout.layers_marker(name), b"")
+        for one in dict.fromkeys((canonical, digest)):
+            await self.driver.write(layout.revision_link(name, one), str(canonical).encode())
+        if manifest.subject is not None:
+            key = layout.referrer_link(name, manifest.subject.digest, canonical)
+            await self.driver.write(key, str(canonical).encode())
+        return digest
+
+    async def tag_manifest(self, name: str, tag: Tag, digest: Digest) -> None:
+        """Point a tag to a stored manifest, in one step for every reader."""
+        text = str(digest).encode()
+        await self.driver.write(layout.tag_index_link(name, tag, digest), text)
+        await self.driver.write(layout.tag_link(name, tag), text)
+
+    async def delete_manifest(self, name: str, digest: Digest) -> list[Tag]:
+        """Remove a manifest and the tags that point to it, and return those tags; raises MANIFEST_UNKNOWN."""
+        manifest = await self.manifest(name, digest)
+        canonical = await self._follow(layout.revision_link(name, digest))
+        removed = await self._tags_of(name, {digest, canonical})
+        for tag in removed:
+            await self.driver.delete(layout.tag(name, tag))
+        await self._forget_referrer(name, canonical, manifest)
+        for one in dict.fromkeys((digest, canonical)):
+            await self.driver.delete(layout.revision_link(name, one))
+        return removed
+
+    async def delete_tag(self, name: str, tag: Tag) -> None:
+        """Remove a tag and leave its manifest; raises MANIFEST_UNKNOWN."""
+        await self.resolve(name, tag)
+        await self.driver.delete(layout.tag(name, tag))
+
+    async def gather(self, calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Run reads beside each other, a bounded number at a time, and return their results in order."""
+        gate = asyncio.Semaphore(_PARALLEL_READS)
+
+        async def one(call: Callable[[], Awaitable[T]]) -> T:
+            async with gate:
+                return await call()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call)) for call in calls]
+        return [task.result() for task in tasks]
+
+    async def _follow(self, link: str) -> Digest:
+        """Return the digest that a link holds; one that a crash left empty counts as missing."""
+        text = (await self.driver.read(link)).decode("ascii", "replace")
+        try:
+            return Digest.parse(text.strip())
+        except InvalidDigest:
+            raise KeyNotFound(link) from None
+
+    async def _size(self, canonical: Digest) -> int:
+        """Return the size of stored bytes. A power cut can leave an empty file behind: that counts as missing."""
+        key = layout.blob(canonical)
+        size = (await self.driver.stat(key)).size
+        if size == 0 and canonical != EMPTY_DIGEST:
+            raise KeyNotFound(key)
+        return size
+
+    async def _read_whole(self, canonical: Digest) -> bytes:
+        await self._size(canonical)
+        return await self.driver.read(layout.blob(canonical))
+
+    @staticmethod
+    def _name_of(reference: Reference, manifest: Manifest) -> Digest:
+        if isinstance(reference, Tag):
+            return manifest.digest
+        actual = Digest(reference.algorithm, hashlib.new(reference.algorithm, manifest.body).hexdigest())
+        if actual != reference:
+            raise RegistryError(Code.DIGEST_INVALID, {"expected": str(reference), "actual": str(actual)})
+        return reference
+
+    async def _check_references(self, name: str, manifest: Manifest) -> None:
+        blobs = list(dict.fromkeys(one.digest for one in manifest.blobs))
+        children = list(dict.fromkeys(one.digest for one in manifest.manifests))
+        links = {
+            **{layout.layer_link(name, digest): digest for digest in blobs},
+            **{layout.revision_link(name, digest): digest for digest in children},
+        }
+        found = await self.gather([partial(self._has_content, link) for link in links])
+        missing = [digest for digest, present in zip(links.values(), found, strict=True) if not present]
+        if missing:
+            problems = [Problem(Code.MANIFEST_BLOB_UNKNOWN, {"digest": str(digest)}) for digest in missing]
+            raise RegistryError.of(problems)
+
+    async def _has_content(self, link: str) -> bool:
+        try:
+            await self._size(await self._follow(link))
+        except KeyNotFound:
+            return False
+        return True
+
+    async def _tags_of(self, name: str, digests: set[Digest]) -> list[Tag]:
+        tags = [Tag(text) for text in await self.driver.children(layout.tags(name))]
+
+        async def points_there(tag: Tag) -> bool:
+            try:
+                return await self._follow(layout.tag_link(name, tag)) in digests
+            except KeyNotFound:
+                return False
+
+        hits = await self.gather([partial(points_there, tag) for tag in tags])
+        return [tag for tag, hit in zip(tags, hits, strict=True) if hit]
+
+    async def _forget_referrer(self, name: str, canonical: Digest, stored: StoredManifest) -> None:
+        try:
+            subject = parse_manifest(stored.body, stored.media_type).subject
+            if subject is not None:
+                await self.driver.delete(layout.referrer_link(name, subject.digest, canonical))
+        except (ManifestInvalid, KeyNotFound):
+            return
+
+
+class _ManifestCache:
+    """The bytes of manifests last read, by digest: they cannot change, so they cannot be wrong."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._items: OrderedDict[Digest, StoredManifest] = OrderedDict()
+
+    def get(self, digest: Digest) -> StoredManifest | None:
+        found = self._items.get(digest)
+        if found is not None:
+            self._items.move_to_end(digest)
+        return found
+
+    def add(self, manifest: StoredManifest) -> None:
+        if manifest.digest in self._items or len(manifest.body) > self._limit:
+            return
+        self._items[manifest.digest] = manifest
+        self._bytes += len(manifest.body)
+        while self._bytes > self._limit:
+            _, oldest = self._items.popitem(last=False)
+            self._bytes -= len(oldest.body)

@@ -1,0 +1,72 @@
+"""The storage driver: bytes under keys. A driver knows nothing of registries; layout.py knows every key.
+
+A key is a relative path of parts joined by `/`. Keys come from layout.py only, so they are clean: no `..`, no empty
+part. One contract suite (tests/registry/driver_contract.py) runs over every driver.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class KeyNotFound(Exception):
+    """Nothing is stored under the key."""
+
+
+class WrongOffset(Exception):
+    """An append does not start where the stored bytes end; `size` is where they end."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class StorageFull(Exception):
+    """The storage has no room left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is known of the bytes under a key: their number, and when they last changed (seconds since the epoch)."""
+
+    size: int
+    modified: float
+
+
+class Driver(Protocol):
+    """Bytes under keys. Every write is durable when it returns, except `append`: `move` makes those durable."""
+
+    async def stat(self, key: str) -> Stat:
+        """Return size and time of a key; raises KeyNotFound."""
+
+    async def read(self, key: str) -> bytes:
+        """Return all bytes of a small key; raises KeyNotFound."""
+
+    def stream(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Yield `length` bytes from offset `start`; raises KeyNotFound before the first."""
+
+    async def write(self, key: str, data: bytes) -> None:
+        """Store a small key as a whole: a reader sees the old bytes or the new ones, never a part."""
+
+    async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Add bytes to the end of a key, creating it at offset 0; raises WrongOffset when the end is not `offset`."""
+
+    async def move(self, source: str, target: str, size: int) -> None:
+        """Make `size` appended bytes durable under another key, replacing what is there.
+
+        Raises KeyNotFound, or WrongOffset when the source holds another number of bytes. Once it has begun, no append
+        can reach the bytes any more.
+        """
+
+    async def children(self, folder: str) -> list[str]:
+        """Return the names directly below a folder, in byte order; empty when there is no such folder."""
+
+    async def delete(self, key: str) -> None:
+        """Remove a key, or a folder with everything below it; raises KeyNotFound."""
+
+    def local_path(self, key: str) -> Path | None:
+        """Return the file that holds the key's bytes, for sendfile; None when there is no such thing."""
+
+    async def close(self) -> None:
+        """Let go of everything the driver holds."""

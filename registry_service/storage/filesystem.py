@@ -1,0 +1,209 @@
+"""Bytes in files below one folder, durable and atomic.
+
+A whole write goes to a temporary name in the same folder, is synced, renamed, and then the folder is synced: after a
+power cut there is the old file or the new one. Folders made on the way are synced into their parents as well.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import aiofiles
+
+from registry_service.storage.driver import KeyNotFound, Stat, StorageFull, WrongOffset
+
+STREAM_BYTES: Final = 1 << 20
+TEMPORARY_SUFFIX: Final = ".tmp"
+"""Names that end so are unfinished writes; the Go registry uses and ignores the same."""
+
+
+class FilesystemDriver:
+    """The folder `root` as a store. Each call is one hop to a thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / f".probe-{uuid.uuid4()}{TEMPORARY_SUFFIX}"
+        probe.touch()
+        probe.unlink()
+
+    async def stat(self, key: str) -> Stat:
+        """See Driver."""
+        return await asyncio.to_thread(self._stat, key)
+
+    async def read(self, key: str) -> bytes:
+        """See Driver."""
+        return await asyncio.to_thread(self._read, key)
+
+    async def stream(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """See Driver."""
+        with _not_found(key):
+            file = await aiofiles.open(self._path(key), "rb", buffering=0)
+        try:
+            await file.seek(start)
+            while length > 0 and (chunk := await file.read(min(STREAM_BYTES, length))):
+                length -= len(chunk)
+                yield chunk
+        finally:
+            await file.close()
+
+    async def write(self, key: str, data: bytes) -> None:
+        """See Driver."""
+        await asyncio.to_thread(self._write, key, data)
+
+    async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """See Driver."""
+        await asyncio.to_thread(self._append, key, offset, data)
+
+    async def move(self, source: str, target: str, size: int) -> None:
+        """See Driver."""
+        await asyncio.to_thread(self._move, source, target, size)
+
+    async def children(self, folder: str) -> list[str]:
+        """See Driver."""
+        return await asyncio.to_thread(self._children, folder)
+
+    async def delete(self, key: str) -> None:
+        """See Driver."""
+        await asyncio.to_thread(self._delete, key)
+
+    def local_path(self, key: str) -> Path | None:
+        """See Driver."""
+        return self._path(key)
+
+    async def close(self) -> None:
+        """See Driver."""
+
+    def _path(self, key: str) -> Path:
+        return self._root / key
+
+    def _stat(self, key: str) -> Stat:
+        with _not_found(key):
+            result = self._path(key).stat()
+        return Stat(result.st_size, result.st_mtime)
+
+    def _read(self, key: str) -> bytes:
+        with _not_found(key):
+            return self._path(key).read_bytes()
+
+    def _write(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}")
+        with _full():
+            _make_folder(path.parent)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync_folder(path.parent)
+
+    def _append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        path = self._path(key)
+        with _full():
+            if offset == 0:
+                _make_folder(path.parent)
+            with _locked(path, key, create=offset == 0) as handle:
+                size = os.fstat(handle).st_size
+                if size != offset:
+                    raise WrongOffset(size)
+                _write_all(handle, data, offset)
+
+    def _move(self, source: str, target: str, size: int) -> None:
+        origin, path = self._path(source), self._path(target)
+        with _full(), _locked(origin, source, create=False) as handle:
+            present = os.fstat(handle).st_size
+            if present != size:
+                raise WrongOffset(present)
+            os.fsync(handle)
+            _make_folder(path.parent)
+            origin.replace(path)
+            _sync_folder(path.parent)
+
+    def _children(self, folder: str) -> list[str]:
+        try:
+            names = [entry.name for entry in self._path(folder).iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name for name in names if not name.endswith(TEMPORARY_SUFFIX))
+
+    def _delete(self, key: str) -> None:
+        path = self._path(key)
+        with _not_found(key):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            _sync_folder(path.parent)
+
+
+@contextmanager
+def _locked(path: Path, key: str, *, create: bool) -> Iterator[int]:
+    """Open a file that several processes append to, for one of them at a time; raises KeyNotFound."""
+    with _not_found(key):
+        handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with _not_found(key):
+            moved_meanwhile = path.stat().st_ino != os.fstat(handle).st_ino
+        if moved_meanwhile:
+            raise KeyNotFound(key)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _write_all(handle: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(handle, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder and its parents, each synced into the folder above it."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            one.mkdir()
+        _sync_folder(one.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _not_found(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise KeyNotFound(key) from error
+
+
+@contextmanager
+def _full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(str(error)) from error
+        raise

@@ -1,0 +1,241 @@
+"""Upload sessions: bytes arrive in any number of requests, a digest closes them.
+
+An upload belongs to no process: its bytes and what is known of them lie in the storage, so POST, PATCH and PUT may
+reach different workers or replicas. After each request the digest of everything so far is kept beside the bytes, so
+that closing an upload needs no second read; only an upload that changes its process between two PATCHes is read again.
+
+Source: OCI distribution-spec 1.1, "Pushing a blob monolithically" and "in chunks".
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from registry_service import layout
+from registry_service.errors import Code, RegistryError
+from registry_service.registry import Registry
+from registry_service.storage.driver import KeyNotFound, WrongOffset
+from shared.names import Digest
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+BATCH_BYTES: Final = 1 << 20
+"""Bytes that are hashed and written at a time: enough that a thread hop costs nothing beside them."""
+_REMEMBERED_HASHES: Final = 256
+_CANONICAL: Final = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An open upload: `offset` is the number of bytes received."""
+
+    repository: str
+    id: str
+    offset: int
+
+
+@dataclass
+class _Running:
+    """A hash of the first `offset` bytes of an upload, ready to go on."""
+
+    hash: "_Hash"
+    offset: int
+
+
+class Uploads:
+    """The uploads of one registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._driver = registry.driver
+        self._running: OrderedDict[str, _Running] = OrderedDict()
+
+    async def start(self, name: str) -> Upload:
+        """Open an upload."""
+        upload = Upload(name, str(uuid.uuid4()), 0)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        await self._driver.write(layout.upload_started(name, upload.id), now.encode())
+        return upload
+
+    async def get(self, name: str, upload_id: str) -> Upload:
+        """Return an open upload of a repository; raises BLOB_UPLOAD_UNKNOWN."""
+        if not _is_uuid(upload_id):
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+        try:
+            await self._driver.stat(layout.upload_started(name, upload_id))
+        except KeyNotFound:
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
+        return Upload(name, upload_id, await self._size(name, upload_id))
+
+    async def receive(self, upload: Upload, body: AsyncIterator[bytes]) -> Upload:
+        """Add a request body to an upload, and return the upload as it then is.
+
+        What arrived before the body broke off is kept. Raises RANGE_INVALID when another request adds at the same
+        time, and whatever `body` raises.
+        """
+        running = self._resume(upload)
+        written = upload.offset
+        try:
+            async with aclosing(_batches(body)) as batches:
+                async for batch in batches:
+                    await self._store(upload, written, batch, running)
+                    written += len(batch)
+        except WrongOffset as error:
+            raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
+        except KeyNotFound:
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
+        finally:
+            if running is not None and written > upload.offset:
+                await self._remember(upload, running)
+        return Upload(upload.repository, upload.id, written)
+
+    async def commit(self, upload: Upload, digest: Digest) -> Digest:
+        """Close an upload as the blob `digest` of its repository, and return the canonical digest.
+
+        Raises DIGEST_INVALID when the bytes have another digest; the upload is then gone.
+        """
+        if upload.offset == 0:
+            await self._touch(upload)
+        algorithms = dict.fromkeys((_CANONICAL, digest.algorithm))
+        known = await self._known_digest(upload) if len(algorithms) == 1 else None
+        digests = {known.algorithm: known} if known else await self._read_digests(upload, list(algorithms))
+        if digests[digest.algorithm] != digest:
+            await self.cancel(upload)
+            detail = {"expected": str(digest), "actual": str(digests[digest.algorithm])}
+            raise RegistryError(Code.DIGEST_INVALID, detail)
+        canonical = digests[_CANONICAL]
+        try:
+            await self._driver.move(
+                layout.upload_data(upload.repository, upload.id), layout.blob(canonical), upload.offset
+            )
+        except WrongOffset as error:
+            raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
+        except KeyNotFound:
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
+        await self._registry.link_blob(upload.repository, digest, canonical)
+        await self.cancel(upload)
+        return canonical
+
+    async def cancel(self, upload: Upload) -> None:
+        """Forget an upload and its bytes."""
+        self._running.pop(upload.id, None)
+        try:
+            await self._driver.delete(layout.upload(upload.repository, upload.id))
+        except KeyNotFound:
+            return
+
+    async def _size(self, name: str, upload_id: str) -> int:
+        try:
+            return (await self._driver.stat(layout.upload_data(name, upload_id))).size
+        except KeyNotFound:
+            return 0
+
+    async def _store(self, upload: Upload, offset: int, batch: bytearray, running: _Running | None) -> None:
+        """Write and hash a batch beside each other."""
+        key = layout.upload_data(upload.repository, upload.id)
+        if running is None:
+            await self._driver.append(key, offset, batch)
+            return
+        hashing = asyncio.to_thread(running.hash.update, batch)
+        results = await asyncio.gather(self._driver.append(key, offset, batch), hashing, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                self._running.pop(upload.id, None)
+                raise result
+        running.offset = offset + len(batch)
+
+    def _resume(self, upload: Upload) -> _Running | None:
+        """Return the hash to go on with, or None when only a second read can tell the digest."""
+        if upload.offset == 0:
+            return _Running(hashlib.new(_CANONICAL), 0)
+        running = self._running.pop(upload.id, None)
+        return running if running is not None and running.offset == upload.offset else None
+
+    async def _remember(self, upload: Upload, running: _Running) -> None:
+        self._running[upload.id] = running
+        while len(self._running) > _REMEMBERED_HASHES:
+            self._running.popitem(last=False)
+        text = f"{_boot_id()} {_CANONICAL}:{running.hash.hexdigest()}"
+        try:
+            # Not made durable: after a power cut the boot id no longer fits, and the bytes are read again.
+            await self._driver.append(
+                layout.upload_digest(upload.repository, upload.id, running.offset), 0, text.encode()
+            )
+        except (WrongOffset, OSError):
+            return
+
+    async def _known_digest(self, upload: Upload) -> Digest | None:
+        """Return the digest of all bytes so far as the last request left it, if it can be believed."""
+        running = self._running.get(upload.id)
+        if running is not None and running.offset == upload.offset:
+            return Digest(_CANONICAL, running.hash.hexdigest())
+        try:
+            key = layout.upload_digest(upload.repository, upload.id, upload.offset)
+            boot_id, _, text = (await self._driver.read(key)).decode("ascii", "replace").partition(" ")
+            return Digest.parse(text) if boot_id == _boot_id() else None
+        except (KeyNotFound, ValueError):
+            return None
+
+    async def _read_digests(self, upload: Upload, algorithms: list[str]) -> dict[str, Digest]:
+        hashes = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
+        key = layout.upload_data(upload.repository, upload.id)
+        try:
+            async for chunk in self._driver.stream(key, 0, upload.offset):
+                await asyncio.to_thread(_update_all, list(hashes.values()), chunk)
+        except KeyNotFound:
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
+        return {algorithm: Digest(algorithm, one.hexdigest()) for algorithm, one in hashes.items()}
+
+    async def _touch(self, upload: Upload) -> None:
+        """Give an upload without a byte its empty file, for there are empty blobs."""
+        try:
+            await self._driver.append(layout.upload_data(upload.repository, upload.id), 0, b"")
+        except WrongOffset as error:
+            raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
+
+
+def _update_all(hashes: list["_Hash"], chunk: bytes) -> None:
+    for one in hashes:
+        one.update(chunk)
+
+
+async def _batches(body: AsyncIterator[bytes]) -> AsyncGenerator[bytearray, None]:
+    """Collect chunks of any size into batches worth a thread hop; a body that breaks off yields its last part."""
+    batch = bytearray()
+    try:
+        async for chunk in body:
+            batch += chunk
+            if len(batch) >= BATCH_BYTES:
+                yield batch
+                batch = bytearray()
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+@cache
+def _boot_id() -> str:
+    """Return a name of this run of the machine, or of this process where the system tells none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(uuid.uuid4())
