@@ -19,12 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 2 the command or configuration cannot be used."""
     parsed = _parser().parse_args(arguments)
     try:
-        config = _load(parsed.config or os.environ.get(CONFIGURATION_PATH))
+        parts = create_parts(_load(parsed.config or os.environ.get(CONFIGURATION_PATH)))
         if parsed.command == "check-config":
-            create_parts(config)
             print("the configuration can be used")  # noqa: T201
         else:
-            asyncio.run(serve(config))
+            asyncio.run(serve(parts))
     except ConfigError as error:
         print(f"registry: {error}", file=sys.stderr)  # noqa: T201
         return 2

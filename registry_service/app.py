@@ -14,7 +14,7 @@ from aiohttp import web
 
 from registry_service import layout
 from registry_service.api import create_api
-from registry_service.api.requests import Parts
+from registry_service.api.requests import IN_FLIGHT, Parts
 from registry_service.auth import TokenAuth
 from registry_service.config import HTTP, TLS, Config, split_address
 from registry_service.notifications import Notifier
@@ -24,6 +24,7 @@ from registry_service.storage import create_driver
 from registry_service.storage.driver import Driver
 from registry_service.uploads import BATCH_BYTES, Uploads
 from shared.config import ConfigError
+from shared.draining import InFlight
 from shared.logs import fields
 
 log: Final = logging.getLogger("registry")
@@ -32,6 +33,8 @@ _LONGEST_HEADER_BYTES: Final = 64 << 10
 """Room for a token with a long list of scopes and a certificate chain."""
 _THREADS: Final = 32
 """Threads mostly wait for the disk, so there are more of them than cores."""
+_CLOSING_SECONDS: Final = 1.0
+"""For what the framework still has to write once the requests in flight are done."""
 _MINIMUM_TLS: Final = {"tls1.2": ssl.TLSVersion.TLSv1_2, "tls1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -43,20 +46,19 @@ def create_parts(config: Config) -> Parts:
     return Parts(config, registry, Uploads(registry), notifier, auth)
 
 
-async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in flight; raises ConfigError when it cannot start."""
+async def serve(parts: Parts) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight; raises ConfigError when it cannot listen."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "storage"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    parts = create_parts(config)
     if parts.auth is None:
         log.warning("auth is not configured: everybody who reaches this registry may push and delete")
     async with running(parts) as address:
         log.info("registry ready", extra=fields(address=address))
         await stop.wait()
-        log.info("registry stopping", extra=fields(draintimeout=config.http.draintimeout))
+        log.info("registry stopping", extra=fields(draintimeout=parts.config.http.draintimeout))
     log.info("registry stopped")
 
 
@@ -64,19 +66,21 @@ async def serve(config: Config) -> None:
 async def running(parts: Parts) -> AsyncGenerator[str, None]:
     """Listen and do the background work while inside; yields the URL that is listened on."""
     http = parts.config.http
+    api = create_api(parts)
     runner = web.AppRunner(
-        create_api(parts),
+        api,
         access_log=None,
         auto_decompress=False,
         max_field_size=_LONGEST_HEADER_BYTES,
         max_line_size=_LONGEST_HEADER_BYTES,
         read_bufsize=BATCH_BYTES,
-        shutdown_timeout=http.draintimeout,
+        shutdown_timeout=_CLOSING_SECONDS,
     )
     async with parts.notifier.running(), _purging(parts):
         await runner.setup()
         try:
             yield await _listen(runner, http)
+            await _drain(runner, api[IN_FLIGHT], http.draintimeout)
         finally:
             await runner.cleanup()
             await parts.registry.driver.close()
@@ -94,6 +98,15 @@ async def _purging(parts: Parts) -> AsyncGenerator[None, None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _drain(runner: web.AppRunner, in_flight: InFlight, seconds: float) -> None:
+    """Take no new connections, and let the requests in flight come to their end."""
+    for site in list(runner.sites):
+        await site.stop()
+    left = await in_flight.drain(seconds)
+    if left:
+        log.warning("requests cut off at the end of http.draintimeout", extra=fields(requests=left))
 
 
 async def _listen(runner: web.AppRunner, http: HTTP) -> str:

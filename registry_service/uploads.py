@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +56,7 @@ class Uploads:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._driver = registry.driver
+        self._boot_id = _read_boot_id()
         self._running: OrderedDict[str, _Running] = OrderedDict()
 
     async def start(self, name: str) -> Upload:
@@ -164,7 +164,7 @@ class Uploads:
         self._running[upload.id] = running
         while len(self._running) > _REMEMBERED_HASHES:
             self._running.popitem(last=False)
-        text = f"{_boot_id()} {_CANONICAL}:{running.hash.hexdigest()}"
+        text = f"{self._boot_id} {_CANONICAL}:{running.hash.hexdigest()}"
         try:
             # Not made durable: after a power cut the boot id no longer fits, and the bytes are read again.
             await self._driver.append(
@@ -181,7 +181,7 @@ class Uploads:
         try:
             key = layout.upload_digest(upload.repository, upload.id, upload.offset)
             boot_id, _, text = (await self._driver.read(key)).decode("ascii", "replace").partition(" ")
-            return Digest.parse(text) if boot_id == _boot_id() else None
+            return Digest.parse(text) if boot_id == self._boot_id else None
         except (KeyNotFound, ValueError):
             return None
 
@@ -232,8 +232,7 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-@cache
-def _boot_id() -> str:
+def _read_boot_id() -> str:
     """Return a name of this run of the machine, or of this process where the system tells none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -42,7 +42,7 @@ def _parts(record: logging.LogRecord) -> dict[str, Any]:
 
 class _JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(_parts(record), ensure_ascii=False, default=str)
+        return _dump(_parts(record))
 
 
 class _TextFormatter(logging.Formatter):
@@ -52,12 +52,20 @@ class _TextFormatter(logging.Formatter):
         return " ".join([head, *(f"{key}={_quoted(value)}" for key, value in parts.items())])
 
 
+def _dump(value: object) -> str:
+    """Return JSON in which all that does not print is escaped: line ends, controls, and what UTF-8 cannot hold."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
 def _one_line(text: str) -> str:
-    return text if text.isprintable() else json.dumps(text, ensure_ascii=False)[1:-1]
+    return text if text.isprintable() else _dump(text)[1:-1]
 
 
 def _quoted(value: object) -> str:
     """Return a value that cannot be taken for two, nor for a second line."""
     text = value if isinstance(value, str) else str(value)
     plain = text and text.isprintable() and not set(text) & set(' "=\\')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else _dump(text)

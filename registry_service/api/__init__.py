@@ -7,9 +7,10 @@ from aiohttp import web
 
 from registry_service.api import blobs, listing, manifests, ops, uploads
 from registry_service.api.middleware import Handler, add_headers, authorized, frame
-from registry_service.api.requests import PARTS, Parts, leave_expectation, parts_of
+from registry_service.api.requests import IN_FLIGHT, PARTS, Parts, leave_expectation, parts_of
 from registry_service.auth import Need
 from registry_service.errors import Code, RegistryError
+from shared.draining import InFlight
 
 _MANIFEST: Final = "/v2/{name:.+}/manifests/{reference:[^/]+}"
 _UPLOADS: Final = "/v2/{name:.+}/blobs/uploads/"
@@ -58,6 +59,7 @@ def create_api(parts: Parts) -> web.Application:
     """Return the application that serves the table."""
     app = web.Application(middlewares=[frame])
     app[PARTS] = parts
+    app[IN_FLIGHT] = InFlight()
     for route in ROUTES:
         handler = _writable(route.handler) if route.writes else route.handler
         app.router.add_route(

@@ -90,7 +90,7 @@ async def _send(request: web.Request, response: web.StreamResponse, blob: Blob, 
         await loop.sendfile(request.transport, file, part.start, part.length)
         await response.write_eof()
     finally:
-        await asyncio.to_thread(file.close)
+        file.close()
     return response
 
 

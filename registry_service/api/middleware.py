@@ -9,7 +9,16 @@ from typing import Final
 
 from aiohttp import web
 
-from registry_service.api.requests import IDENTITY, PARTS, Disconnected, check_name, parts_of, peer_address
+from registry_service.api.requests import (
+    IDENTITY,
+    IN_FLIGHT,
+    PARTS,
+    Disconnected,
+    FellSilent,
+    check_name,
+    parts_of,
+    peer_address,
+)
 from registry_service.auth import Identity, Need, requirement
 from registry_service.errors import Code, RegistryError
 from registry_service.storage.driver import StorageFull
@@ -21,7 +30,7 @@ access_log: Final = logging.getLogger("registry.access")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CLIENT_CLOSED_REQUEST: Final = 499
-_STARTED: Final = "started"
+_STARTED: Final = web.RequestKey("started", bool)
 
 
 def authorized(need: Need, handler: Handler) -> Handler:
@@ -44,7 +53,8 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every failure into an answer of the specification, and log one line."""
     began = time.perf_counter()
     try:
-        response = await _answer(request, handler)
+        with request.app[IN_FLIGHT].request():
+            response = await _answer(request, handler)
     except (ConnectionError, asyncio.CancelledError):
         _log_access(request, CLIENT_CLOSED_REQUEST, None, began)
         raise
@@ -60,8 +70,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         return error_response(_of_router(error))
     except Disconnected as error:
-        log.info("upload broken off", extra=fields(path=request.path, reason=str(error)))
-        return web.Response(status=CLIENT_CLOSED_REQUEST)
+        log.info("body broken off", extra=fields(path=request.path, reason=str(error)))
+        response = web.Response(status=408 if isinstance(error, FellSilent) else CLIENT_CLOSED_REQUEST)
+        response.force_close()
+        return response
     except StorageFull:
         log.error("the storage is full", extra=fields(path=request.path))  # noqa: TRY400
         return error_response(RegistryError(Code.UNAVAILABLE, None, "the registry has no room left on its storage"))
@@ -88,6 +100,8 @@ def error_response(error: RegistryError) -> web.Response:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the headers that clients and the operator expect (signal `on_response_prepare`)."""
     request[_STARTED] = True
+    if request.app[IN_FLIGHT].draining:
+        response.force_close()
     response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "Cangku"
@@ -107,7 +121,7 @@ def _of_router(error: web.HTTPException) -> RegistryError:
 def _log_access(request: web.Request, status: int, size: int | None, began: float) -> None:
     if request.app[PARTS].config.log.accesslog.disabled:
         return
-    identity: Identity = request.get(IDENTITY, Identity())
+    identity = request.get(IDENTITY, Identity())
     access_log.info(
         "%s %s %s",
         request.method,

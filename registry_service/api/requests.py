@@ -15,6 +15,7 @@ from registry_service.manifests import MAX_MANIFEST_BYTES
 from registry_service.notifications import Notifier, Origin
 from registry_service.registry import Registry
 from registry_service.uploads import Uploads
+from shared.draining import InFlight
 from shared.names import Digest, InvalidDigest, InvalidName, InvalidTag, Reference, check_repository, parse_reference
 
 IDLE_SECONDS: Final = 60.0
@@ -33,11 +34,16 @@ class Parts:
 
 
 PARTS: Final = web.AppKey("parts", Parts)
-IDENTITY: Final = "identity"
+IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
+IDENTITY: Final = web.RequestKey("identity", Identity)
 
 
 class Disconnected(Exception):
-    """The client went away, or fell silent, before its body was complete."""
+    """The client went away before its body was complete."""
+
+
+class FellSilent(Disconnected):
+    """The client is there, but sends nothing any more."""
 
 
 def parts_of(request: web.Request) -> Parts:
@@ -88,7 +94,7 @@ def reference_of(request: web.Request) -> Reference:
 
 def origin_of(request: web.Request) -> Origin:
     """Return where a request came from and who made it, for the events."""
-    identity: Identity = request.get(IDENTITY, Identity())
+    identity = request.get(IDENTITY, Identity())
     return Origin(
         request_id=str(uuid.uuid4()),
         address=identity.client_address or peer_address(request),
@@ -131,7 +137,9 @@ async def body_of(request: web.Request) -> AsyncIterator[bytes]:
             async for chunk in request.content.iter_any():
                 yield chunk
                 silence.reschedule(loop.time() + IDLE_SECONDS)
-    except (web.RequestPayloadError, ConnectionError, TimeoutError) as error:
+    except TimeoutError as error:
+        raise FellSilent(f"nothing came for {IDLE_SECONDS:g} seconds") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
         raise Disconnected(str(error) or type(error).__name__) from error
 
 

@@ -1,0 +1,150 @@
+"""Authorisation over the wire: the route table against every kind of token."""
+
+import dataclasses
+
+import pytest
+
+from registry_service.api import ROUTES, create_api
+from registry_service.auth import Need
+from registry_service.config import Auth, Token
+from tests.kit.certificates import (
+    ISSUER,
+    REALM,
+    SERVICE,
+    claims,
+    issue,
+    private_key,
+    repository_access,
+    sign,
+    write_bundle,
+)
+from tests.kit.content import blob
+
+NAME = "team/app"
+CATALOG = {"type": "registry", "name": "catalog", "actions": ["*"]}
+GRANTS = {
+    Need.LOGIN: [],
+    Need.PULL: [repository_access(NAME, "pull")],
+    Need.PUSH: [repository_access(NAME, "pull", "push")],
+    Need.DELETE: [repository_access(NAME, "delete")],
+    Need.CATALOG: [CATALOG],
+}
+SCOPES = {
+    Need.LOGIN: "",
+    Need.PULL: f',scope="repository:{NAME}:pull"',
+    Need.PUSH: f',scope="repository:{NAME}:pull,push"',
+    Need.DELETE: f',scope="repository:{NAME}:delete"',
+    Need.CATALOG: ',scope="registry:catalog:*"',
+}
+GUARDED = [route for route in ROUTES if route.need is not Need.NOTHING]
+EVERY_GUARDED = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.path}")
+
+
+@pytest.fixture
+def config(config, tmp_path):
+    bundle = write_bundle(tmp_path / "auth.cert", issue(private_key("P-256")))
+    return dataclasses.replace(config, auth=Auth(Token(REALM, SERVICE, ISSUER, bundle)))
+
+
+def bearer(*access, key="P-256", **changes):
+    return {"Authorization": f"Bearer {sign(claims(*access, **changes), private_key(key))}"}
+
+
+def path(route):
+    """Return an address of the route where nothing is: authorised requests get no further than 404 or 400."""
+    filled = route.path
+    for part, value in (
+        ("{name:.+}", NAME),
+        ("{reference:[^/]+}", "v1"),
+        ("{digest:[^/]+}", blob(b"none").digest),
+        ("{upload:[^/]+}", "00000000-0000-4000-8000-000000000000"),
+    ):
+        filled = filled.replace(part, value)
+    return filled
+
+
+def challenge(route, error=""):
+    return f'Bearer realm="{REALM}",service="{SERVICE}"{SCOPES[route.need]}' + (f',error="{error}"' if error else "")
+
+
+@EVERY_GUARDED
+async def test_nobody_gets_a_challenge(client, route):
+    answer = await client.request(route.method, path(route))
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, challenge(route))
+
+
+@EVERY_GUARDED
+async def test_a_token_that_permits_too_little(client, route):
+    if route.need is Need.LOGIN:
+        assert (await client.request(route.method, path(route), headers=bearer())).status == 200
+        return
+    others = [entry for need, access in GRANTS.items() if need is not route.need for entry in access]
+    too_little = [entry for entry in others if not covers(entry, route.need)]
+    answer = await client.request(route.method, path(route), headers=bearer(*too_little))
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, challenge(route, "insufficient_scope"))
+
+
+def covers(entry, need):
+    (wanted,) = GRANTS[need]
+    return entry["name"] == wanted["name"] and bool(set(wanted["actions"]) & set(entry["actions"]))
+
+
+@EVERY_GUARDED
+async def test_a_token_that_permits_it(client, route):
+    answer = await client.request(route.method, path(route), headers=bearer(*GRANTS[route.need]))
+    assert answer.status not in (401, 403)
+    assert answer.status < 500
+
+
+@EVERY_GUARDED
+@pytest.mark.parametrize("changes", [{"exp": 1}, {"iss": "other"}, {"aud": "other"}], ids=str)
+async def test_a_token_that_does_not_hold(client, route, changes):
+    answer = await client.request(route.method, path(route), headers=bearer(*GRANTS[route.need], **changes))
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, challenge(route, "invalid_token"))
+
+
+async def test_a_foreign_key(client):
+    answer = await client.get("/v2/", headers=bearer(key="P-384"))
+    assert answer.status == 401
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_the_answer_names_what_is_missing(client):
+    answer = await client.post(f"/v2/{NAME}/blobs/uploads/")
+    (error,) = (await answer.json())["errors"]
+    assert (error["code"], error["message"]) == ("UNAUTHORIZED", "authentication required")
+    assert error["detail"] == [
+        {"Type": "repository", "Class": "", "Name": NAME, "Action": action} for action in ("pull", "push")
+    ]
+
+
+@pytest.mark.parametrize(("source", "status"), [("source", 202), ("secret", 401)])
+async def test_a_mount_needs_its_source(client, source, status):
+    access = [repository_access(NAME, "pull", "push"), repository_access("source", "pull")]
+    params = {"mount": blob(b"x").digest, "from": source}
+    answer = await client.post(f"/v2/{NAME}/blobs/uploads/", params=params, headers=bearer(*access))
+    assert answer.status == status
+    if status == 401:
+        scope = f'scope="repository:{NAME}:pull,push repository:{source}:pull"'
+        assert scope in answer.headers["WWW-Authenticate"]
+
+
+async def test_an_unauthorised_body_is_never_asked_for(client):
+    answer = await client.post(f"/v2/{NAME}/blobs/uploads/", data=b"x" * 1000, expect100=True)
+    assert answer.status == 401
+
+
+async def test_the_health_page_is_open(client):
+    assert (await client.get("/")).status == 200
+
+
+@pytest.mark.parametrize("name", ["Foo", "a//b", "-a", "a" * 256, "a/-b", "ü", "a b"])
+async def test_names_outside_the_grammar(client, name):
+    answer = await client.get(f"/v2/{name}/tags/list", headers=bearer())
+    assert answer.status == 400
+    assert (await answer.json())["errors"][0]["code"] == "NAME_INVALID"
+
+
+def test_the_application_serves_the_table_and_no_more(parts):
+    served = {(route.method, route.resource.canonical) for route in create_api(parts).router.routes()}
+    assert len(served) == len(ROUTES)
