@@ -22,6 +22,7 @@ from registry_service.purging import purge_for_ever
 from registry_service.registry import Registry
 from registry_service.storage import create_driver
 from registry_service.storage.driver import Driver
+from registry_service.summaries import Summaries
 from registry_service.uploads import BATCH_BYTES, Uploads
 from shared.config import ConfigError
 from shared.draining import InFlight
@@ -42,8 +43,8 @@ def create_parts(config: Config) -> Parts:
     """Build what the API works with; raises ConfigError when a file or folder that it needs is not there."""
     auth = TokenAuth(config.auth.token) if config.auth.token is not None else None
     notifier = Notifier(config.notifications.endpoints, _outbox_path(config), config.http.addr)
-    registry = Registry(_create_driver(config))
-    return Parts(config, registry, Uploads(registry), notifier, auth)
+    registry = Registry(_create_driver(config), config.validation)
+    return Parts(config, registry, Uploads(registry), Summaries(registry), notifier, auth)
 
 
 async def serve(parts: Parts) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import jwt
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from registry_service.config import Token
@@ -42,6 +42,15 @@ log: Final = logging.getLogger("registry.auth")
 
 _REMEMBERED_TOKENS: Final = 10_000
 _LONGEST_CHAIN: Final = 5
+_UNREADABLE: Final = (
+    TypeError,
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for certificates that are damaged, or of a kind that it does not know."""
 
 
 class Need(Enum):
@@ -57,10 +66,18 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who makes a request: the token's subject, and the address it acts for when the token server says so."""
+    """Who makes a request: the token's subject, and the address it acts for when the token server says so.
+
+    `pulls` are the repositories that the token permits to pull, None where everybody may do everything.
+    """
 
     subject: str = ""
     client_address: str = ""
+    pulls: frozenset[str] | None = None
+
+    def may_pull(self, name: str) -> bool:
+        """Tell whether a repository that the request does not name may be read for it."""
+        return self.pulls is None or name in self.pulls
 
 
 class TokenRefused(Exception):
@@ -101,7 +118,7 @@ class TokenAuth:
         if missing:
             log.info("scope missing", extra=fields(user=claims.subject, missing=" ".join(map(str, missing))))
             raise self._unauthorized(needed, "insufficient_scope")
-        return Identity(claims.subject, claims.client_address)
+        return Identity(claims.subject, claims.client_address, _pulls(claims))
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that is proven, ours and valid now; raises TokenRefused."""
@@ -122,14 +139,14 @@ class TokenAuth:
     def _prove(self, token: str) -> Claims:
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, UnicodeError) as error:
             raise TokenRefused(f"not a JSON web token: {error}") from None
         now = datetime.fromtimestamp(self._clock(), UTC)
         payload = _check_signature(token, self._trusted.candidates(header, now))
         try:
             document = json.loads(payload)
             claims = Claims.from_json(document if isinstance(document, dict) else {})
-        except (ValueError, InvalidClaims) as error:
+        except (ValueError, RecursionError, InvalidClaims) as error:
             raise TokenRefused(f"malformed claims: {error}") from None
         if claims.issuer != self._config.issuer:
             raise TokenRefused(f"issued by {claims.issuer[:200]!r}, not by auth.token.issuer")
@@ -206,12 +223,12 @@ class _TrustedKeys:
     def _leaf_key(self, entries: Any, now: datetime) -> PublicKey:
         try:
             chain = [x509.load_der_x509_certificate(base64.b64decode(entry, validate=True)) for entry in entries]
-        except (TypeError, ValueError):
+            if not 0 < len(chain) <= _LONGEST_CHAIN:
+                raise TokenRefused(f"a certificate chain has 1 to {_LONGEST_CHAIN} certificates")
+            self._check_chain(chain[0], chain[1:], now)
+            key = chain[0].public_key()
+        except _UNREADABLE:  # much of a certificate is only read when it is looked at
             raise TokenRefused("the certificate chain of the token cannot be read") from None
-        if not 0 < len(chain) <= _LONGEST_CHAIN:
-            raise TokenRefused(f"a certificate chain has 1 to {_LONGEST_CHAIN} certificates")
-        self._check_chain(chain[0], chain[1:], now)
-        key = chain[0].public_key()
         if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
             raise TokenRefused("the certificate of the token holds a key of an unsupported kind")
         return key
@@ -259,6 +276,11 @@ def _check_signature(token: str, keys: Sequence[PublicKey]) -> bytes:
         except jwt.InvalidTokenError as error:
             reason = error
     raise TokenRefused(f"the signature does not hold: {reason}")
+
+
+def _pulls(claims: Claims) -> frozenset[str]:
+    readable = (scope for scope in claims.access if scope.type == REPOSITORY and {"pull", "*"} & set(scope.actions))
+    return frozenset(scope.name for scope in readable)
 
 
 def _missing(claims: Claims, needed: Sequence[Scope]) -> list[Scope]:

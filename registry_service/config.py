@@ -75,10 +75,15 @@ class TLS:
 
 @dataclass(frozen=True)
 class HTTP:
-    """The listening socket. `host` is the registry's URL as clients know it, when it cannot be told from a request."""
+    """The listening socket. `host` is the registry's URL as clients know it, when it cannot be told from a request.
+
+    `prefix` is the path below which the API is; `warnings` are sentences that every client is told.
+    """
 
     addr: str = ":5000"
     host: str = ""
+    prefix: str = "/"
+    warnings: tuple[str, ...] = ()
     relativeurls: bool = True
     draintimeout: Duration = Duration(30.0)
     headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -153,6 +158,42 @@ class Notifications:
 
 
 @dataclass(frozen=True)
+class Platform:
+    """An operating system and a processor architecture, in Go's names."""
+
+    os: str
+    architecture: str
+
+
+@dataclass(frozen=True)
+class IndexValidation:
+    """Which images of an index must be there before it: all, none, or those of the platforms in `platformlist`."""
+
+    platforms: Literal["all", "none", "list"] = "all"
+    platformlist: tuple[Platform, ...] = ()
+
+    def requires(self, platform: Platform | None) -> bool:
+        """Tell whether an index may only be pushed after its image for a platform."""
+        return self.platforms == "all" or (self.platforms == "list" and platform in self.platformlist)
+
+
+@dataclass(frozen=True)
+class ManifestValidation:
+    """What a manifest must satisfy; `payloadsizelimit` is in bytes."""
+
+    indexes: IndexValidation = IndexValidation()
+    payloadsizelimit: int = 4 << 20
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is checked when a manifest is pushed; `disabled` accepts manifests that refer to what is not there."""
+
+    disabled: bool = False
+    manifests: ManifestValidation = ManifestValidation()
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole file."""
 
@@ -162,8 +203,11 @@ class Config:
     auth: Auth = Auth()
     log: Log = Log()
     notifications: Notifications = Notifications()
+    validation: Validation = Validation()
 
 
+_MOST_WARNING_BYTES: Final = 3500
+"""The specification allows 4096 for all headers; each costs some bytes around its text."""
 _UNSAFE_AUTH: Final = "use auth.token, or leave auth out for a registry that everybody may use"
 FOREIGN: Final = Foreign(
     ignored=frozenset(
@@ -188,7 +232,8 @@ FOREIGN: Final = Foreign(
             "storage.redirect",
             "storage.tag",
             "tags",
-            "validation",
+            "validation.enabled",
+            "validation.manifests.urls",
         }
     ),
     refused={
@@ -197,7 +242,6 @@ FOREIGN: Final = Foreign(
         "auth.token.autoredirect": "give the token server's URL as auth.token.realm",
         "auth.token.jwks": "put the certificates of the token server in auth.token.rootcertbundle",
         "auth.token.signingalgorithms": "each key of the bundle is only used with its own algorithms",
-        "http.prefix": "let the proxy in front remove the prefix",
         "http.tls.clientcas": "let a proxy in front check client certificates",
         "http.tls.letsencrypt": "give http.tls.certificate and http.tls.key",
         "middleware": "there are no middleware plug-ins here",
@@ -227,14 +271,29 @@ def _check(config: Config, path: Path) -> None:
     if len(drivers) != 1:
         raise ConfigError(f"{path}: storage: must have exactly one of filesystem and inmemory, and has {len(drivers)}")
     split_address(config.http.addr, f"{path}: http.addr")
+    if not (config.http.prefix.startswith("/") and config.http.prefix.endswith("/")):
+        raise ConfigError(f"{path}: http.prefix: must start and end with /")
+    if sum(map(len, config.http.warnings)) > _MOST_WARNING_BYTES or not "".join(config.http.warnings).isascii():
+        raise ConfigError(f"{path}: http.warnings: must be ASCII text of at most {_MOST_WARNING_BYTES} bytes")
     names = [endpoint.name for endpoint in config.notifications.endpoints]
     if len(names) != len(set(names)):
         raise ConfigError(f"{path}: notifications.endpoints: each endpoint needs a name of its own")
+    _check_headers(config.http.headers, f"{path}: http.headers")
     for i, endpoint in enumerate(config.notifications.endpoints):
+        _check_headers(endpoint.headers, f"{path}: notifications.endpoints[{i}].headers")
         if not endpoint.url.startswith(("http://", "https://")):
             raise ConfigError(f"{path}: notifications.endpoints[{i}].url: must start with http:// or https://")
+    if config.validation.manifests.payloadsizelimit < 1:
+        raise ConfigError(f"{path}: validation.manifests.payloadsizelimit: must be a number of bytes above 0")
     if config.http.host and not config.http.host.startswith(("http://", "https://")):
         raise ConfigError(f"{path}: http.host: must be a URL such as https://registry.example.com")
+
+
+def _check_headers(headers: Mapping[str, tuple[str, ...]], where: str) -> None:
+    """Refuse what could not be sent: a line end, as a YAML block leaves one behind a text, ends a header."""
+    for name, values in headers.items():
+        if not all(value.isprintable() for value in (name, *values)):
+            raise ConfigError(f"{where}.{name}: must be one line of printable characters")
 
 
 def split_address(address: str, where: str) -> tuple[str | None, int]:

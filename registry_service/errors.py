@@ -31,6 +31,7 @@ class Code(Enum):
     TOOMANYREQUESTS = _Entry(429, "too many requests")
     DIGEST_INVALID = _Entry(400, "provided digest did not match uploaded content")
     SIZE_INVALID = _Entry(400, "provided length did not match content length")
+    PRECONDITION_FAILED = _Entry(412, "someone else has changed it in the meantime")
     RANGE_INVALID = _Entry(416, "invalid content range")
     NAME_INVALID = _Entry(400, "invalid repository name")
     TAG_INVALID = _Entry(400, "manifest tag did not match URI")

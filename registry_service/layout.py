@@ -16,11 +16,13 @@ can serve what the other wrote:
             _uploads/<uuid>/digests/<size>                     ours: the digest of the first <size> bytes
     cangku/
         outbox.sqlite3                                         ours: events that are not delivered yet
+        sources/<ab>/<hex>.<number>                            ours: a repository that (once) held the blob
 
 A link holds a canonical (sha256) digest and nothing else, not even a line end. The link of a sha512 name holds the
 sha256 digest under which the bytes are kept.
 """
 
+import hashlib
 from typing import Final
 
 from shared.names import Digest, Tag
@@ -59,9 +61,14 @@ def layers_marker(name: str) -> str:
     return f"{layers(name)}/.keep"
 
 
+def revisions(name: str) -> str:
+    """Return the folder of a repository's manifests."""
+    return f"{repository(name)}/{MANIFESTS}/revisions"
+
+
 def revision_link(name: str, digest: Digest) -> str:
     """Return the link that makes a manifest exist in a repository."""
-    return f"{repository(name)}/{MANIFESTS}/revisions/{digest.algorithm}/{digest.hex}/link"
+    return f"{revisions(name)}/{digest.algorithm}/{digest.hex}/link"
 
 
 def tags(name: str) -> str:
@@ -102,6 +109,17 @@ def uploads(name: str) -> str:
 def upload(name: str, upload_id: str) -> str:
     """Return the folder of one upload."""
     return f"{uploads(name)}/{upload_id}"
+
+
+def sources(canonical: Digest) -> str:
+    """Return the folder in which the repositories of a blob are noted, among those of other blobs."""
+    return f"cangku/sources/{canonical.hex[:2]}"
+
+
+def source(canonical: Digest, name: str) -> str:
+    """Return the key under which it is noted that a repository holds a blob; names are too long for a file's name."""
+    number = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{sources(canonical)}/{canonical.hex}.{number}"
 
 
 def upload_data(name: str, upload_id: str) -> str:

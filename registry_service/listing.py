@@ -1,23 +1,19 @@
-"""Lists: the repositories of a registry, the tags of a repository, the manifests that refer to another.
+"""Lists: the repositories of a registry, the tags of a repository.
 
 A page has at most `limit` entries after the entry `last`, which need not exist. Order: tags byte by byte; repositories
 by their path, part after part, as the Go registry walks its tree.
 
-Source: OCI distribution-spec 1.1, "Content Discovery"; Docker Registry HTTP API V2, "Listing Repositories".
+Source: OCI distribution-spec 1.1, "Listing Tags"; Docker Registry HTTP API V2, "Listing Repositories".
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from registry_service import layout
 from registry_service.errors import Code, RegistryError
-from registry_service.manifests import OCI_INDEX, Manifest, ManifestInvalid, parse_manifest
 from registry_service.registry import Registry
 from registry_service.storage.driver import Driver
-from shared.names import Digest, InvalidDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +55,6 @@ async def every_repository(driver: Driver) -> AsyncGenerator[str, None]:
                 yield name
 
 
-async def referrers_index(registry: Registry, name: str, subject: Digest, artifact_type: str = "") -> dict[str, Any]:
-    """Return an image index of the manifests whose subject is `subject`; it is empty when there are none."""
-    found: list[Digest] = []
-    folder = layout.referrers(name, subject)
-    for algorithm in await registry.driver.children(folder):
-        values = await registry.driver.children(f"{folder}/{algorithm}")
-        found.extend(Digest(algorithm, value) for value in values)
-    manifests = await registry.gather([partial(_referrer, registry, name, digest) for digest in found])
-    return {
-        "schemaVersion": 2,
-        "mediaType": OCI_INDEX,
-        "manifests": [
-            _referrer_descriptor(manifest)
-            for manifest in manifests
-            if manifest is not None and artifact_type in ("", manifest.artifact_type)
-        ],
-    }
-
-
 async def _exists(driver: Driver, name: str) -> bool:
     return bool({layout.LAYERS, layout.MANIFESTS} & set(await driver.children(layout.repository(name))))
 
@@ -100,25 +77,3 @@ async def _walk(
 
 def _parts(name: str) -> tuple[str, ...]:
     return tuple(name.split("/")) if name else ()
-
-
-async def _referrer(registry: Registry, name: str, digest: Digest) -> Manifest | None:
-    """Return a manifest that refers to another, or None when it is gone or cannot be read."""
-    try:
-        stored = await registry.manifest(name, digest)
-        return parse_manifest(stored.body, stored.media_type)
-    except (RegistryError, ManifestInvalid, InvalidDigest):
-        return None
-
-
-def _referrer_descriptor(manifest: Manifest) -> dict[str, Any]:
-    descriptor: dict[str, Any] = {
-        "mediaType": manifest.media_type,
-        "size": len(manifest.body),
-        "digest": str(manifest.digest),
-    }
-    if manifest.artifact_type:
-        descriptor["artifactType"] = manifest.artifact_type
-    if manifest.annotations:
-        descriptor["annotations"] = dict(manifest.annotations)
-    return descriptor

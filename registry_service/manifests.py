@@ -16,8 +16,6 @@ OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 DOCKER_IMAGE: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 
-MAX_MANIFEST_BYTES: Final = 4 << 20
-
 _IMAGES: Final = frozenset({OCI_IMAGE, DOCKER_IMAGE})
 _INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 _SCHEMA1: Final = frozenset(
@@ -43,18 +41,20 @@ class ManifestInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A reference to other content: its media type, digest and size in bytes."""
+    """A reference to other content: its media type, digest and size in bytes; platform as (os, architecture)."""
 
     media_type: str
     digest: Digest
     size: int
+    platform: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A manifest's exact bytes with what the registry must know of them.
 
-    `blobs` must be present in the repository before it, and `manifests` too; `subject` need not exist.
+    `blobs` must be present in the repository before it, and `manifests` too; `subject` need not exist. `content` is
+    an image's config, then all of its layers, also those that are kept elsewhere.
     """
 
     media_type: str
@@ -65,6 +65,12 @@ class Manifest:
     subject: Descriptor | None = None
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    content: tuple[Descriptor, ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Tell whether it lists manifests rather than layers."""
+        return self.media_type in _INDEXES
 
 
 def canonical_digest(body: bytes) -> Digest:
@@ -79,7 +85,7 @@ def parse_manifest(body: bytes, content_type: str = "") -> Manifest:
     if document.get("schemaVersion") != 2:  # noqa: PLR2004
         raise ManifestInvalid("schemaVersion must be 2")
     if media_type in _INDEXES:
-        blobs: tuple[Descriptor, ...] = ()
+        content: tuple[Descriptor, ...] = ()
         manifests = _descriptors(document, "manifests")
         if "config" in document or "layers" in document:
             raise ManifestInvalid("an index has manifests, neither config nor layers")
@@ -87,19 +93,18 @@ def parse_manifest(body: bytes, content_type: str = "") -> Manifest:
         if "manifests" in document:
             raise ManifestInvalid("an image manifest has config and layers, not manifests")
         manifests = ()
-        config = _descriptor(document.get("config"), "config")
-        layers = _descriptors(document, "layers")
-        blobs = (config, *(layer for layer in layers if layer.media_type not in _FOREIGN_LAYERS))
+        content = (_descriptor(document.get("config"), "config"), *_descriptors(document, "layers"))
     subject = document.get("subject")
     return Manifest(
         media_type=media_type,
         body=body,
         digest=canonical_digest(body),
-        blobs=blobs,
+        blobs=tuple(one for one in content if one.media_type not in _FOREIGN_LAYERS),
         manifests=manifests,
         subject=None if subject is None else _descriptor(subject, "subject"),
         artifact_type=_artifact_type(document),
         annotations=_annotations(document),
+        content=content,
     )
 
 
@@ -133,6 +138,8 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
         raise ManifestInvalid(f"the manifest type {content_type[:128]!r} is not supported")
     if inside and inside != content_type:
         raise ManifestInvalid(f"Content-Type is {content_type} but mediaType is {inside[:128]!r}")
+    if not inside and content_type in (DOCKER_IMAGE, DOCKER_LIST):
+        raise ManifestInvalid(f"mediaType must be {content_type}")  # nothing else tells it later, see stored_media_type
     return content_type
 
 
@@ -156,9 +163,15 @@ def _descriptor(entry: Any, where: str) -> Descriptor:
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ManifestInvalid(f"{where}.size is not a number of bytes")
     try:
-        return Descriptor(media_type, Digest.parse(digest), size)
+        return Descriptor(media_type, Digest.parse(digest), size, _platform(entry.get("platform")))
     except InvalidDigest as error:
         raise ManifestInvalid(f"{where}.digest: {error}") from error
+
+
+def _platform(entry: Any) -> tuple[str, str] | None:
+    if not isinstance(entry, dict):
+        return None
+    return str(entry.get("os", "")), str(entry.get("architecture", ""))
 
 
 def _artifact_type(document: Mapping[str, Any]) -> str:

@@ -7,19 +7,22 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
 from registry_service import layout
+from registry_service.config import Platform, Validation
 from registry_service.errors import Code, Problem, RegistryError
 from registry_service.manifests import Manifest, ManifestInvalid, canonical_digest, parse_manifest, stored_media_type
-from registry_service.storage.driver import Driver, KeyNotFound
-from shared.names import Digest, InvalidDigest, Reference, Tag
+from registry_service.storage.driver import ANYTHING, Driver, Expected, KeyNotFound, StorageFull, WrongOffset
+from shared.names import ALGORITHMS, Digest, InvalidDigest, Reference, Tag
 
 T = TypeVar("T")
 
 EMPTY_DIGEST: Final = canonical_digest(b"")
+_MOST_SOURCES: Final = 100
 _PARALLEL_READS: Final = 16
 _CACHED_MANIFEST_BYTES: Final = 32 << 20
 
@@ -45,8 +48,9 @@ class StoredManifest:
 class Registry:
     """The repositories in one driver."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, validation: Validation | None = None) -> None:
         self.driver = driver
+        self._validation = validation or Validation()
         self._manifests = _ManifestCache(_CACHED_MANIFEST_BYTES)
 
     async def blob(self, name: str, digest: Digest) -> Blob:
@@ -61,6 +65,25 @@ class Registry:
         """Make a stored blob readable through a repository, by its canonical digest and the one it is asked by."""
         for one in dict.fromkeys((canonical, digest)):
             await self.driver.write(layout.layer_link(name, one), str(canonical).encode())
+        try:
+            await self.driver.append(layout.source(canonical, name), 0, name.encode())
+        except (WrongOffset, StorageFull, OSError):
+            return  # noted before, or not at all: it is a hint
+
+    async def source_of(self, digest: Digest, may_pull: Callable[[str], bool]) -> str | None:
+        """Return a repository that holds a blob and satisfies `may_pull`, None when none is known.
+
+        Known are the repositories that received it from us, not those that the Go registry wrote.
+        """
+        if digest.algorithm != EMPTY_DIGEST.algorithm:
+            return None
+        folder = layout.sources(digest)
+        keys = [key for key in await self.driver.children(folder) if key.startswith(f"{digest.hex}.")]
+        for key in keys[:_MOST_SOURCES]:
+            name = (await self.driver.read(f"{folder}/{key}")).decode("ascii", "replace")
+            if may_pull(name) and await self._has_content(layout.layer_link(name, digest)):
+                return name
+        return None
 
     async def mount_blob(self, name: str, digest: Digest, source: str) -> bool:
         """Link a blob of the repository `source` into another; return False when it is not there."""
@@ -75,7 +98,9 @@ class Registry:
     async def delete_blob(self, name: str, digest: Digest) -> None:
         """Take a blob out of a repository; its bytes stay until garbage collection. Raises BLOB_UNKNOWN."""
         await self.blob(name, digest)
-        await self.driver.delete(layout.layer_link(name, digest))
+        canonical = await self._link_or_none(layout.layer_link(name, digest))
+        for one in await self._names_of(layout.layers(name), canonical) if canonical else ():
+            await self._forget(layout.layer_link(name, one))
 
     async def resolve(self, name: str, reference: Reference) -> Digest:
         """Return the digest that a tag points to, or the digest itself; raises MANIFEST_UNKNOWN."""
@@ -85,6 +110,12 @@ class Registry:
             return await self._follow(layout.tag_link(name, reference))
         except KeyNotFound:
             raise RegistryError(Code.MANIFEST_UNKNOWN, {"name": name, "tag": str(reference)}) from None
+
+    async def present(self, name: str, reference: Reference) -> Digest | None:
+        """Return the digest that stands under a tag or digest now, None when there is nothing."""
+        if isinstance(reference, Tag):
+            return await self._link_or_none(layout.tag_link(name, reference))
+        return reference if await self._link_or_none(layout.revision_link(name, reference)) else None
 
     async def manifest(self, name: str, reference: Reference) -> StoredManifest:
         """Return a manifest by tag or digest; raises MANIFEST_UNKNOWN."""
@@ -119,28 +150,32 @@ class Registry:
             await self.driver.write(key, str(canonical).encode())
         return digest
 
-    async def tag_manifest(self, name: str, tag: Tag, digest: Digest) -> None:
-        """Point a tag to a stored manifest, in one step for every reader."""
+    async def tag_manifest(self, name: str, tag: Tag, digest: Digest, *, expected: Expected = ANYTHING) -> None:
+        """Point a tag to a stored manifest, in one step for every reader.
+
+        `expected` is the link that the tag must hold now, None for a new tag; raises Changed otherwise.
+        """
         text = str(digest).encode()
+        # The history last: without the link before it, it would be a tag that leads nowhere.
+        await self.driver.write(layout.tag_link(name, tag), text, expected=expected)
         await self.driver.write(layout.tag_index_link(name, tag, digest), text)
-        await self.driver.write(layout.tag_link(name, tag), text)
 
     async def delete_manifest(self, name: str, digest: Digest) -> list[Tag]:
         """Remove a manifest and the tags that point to it, and return those tags; raises MANIFEST_UNKNOWN."""
         manifest = await self.manifest(name, digest)
-        canonical = await self._follow(layout.revision_link(name, digest))
-        removed = await self._tags_of(name, {digest, canonical})
+        names = {digest, *(Digest(one, hashlib.new(one, manifest.body).hexdigest()) for one in ALGORITHMS)}
+        removed = await self._tags_of(name, names)
         for tag in removed:
-            await self.driver.delete(layout.tag(name, tag))
-        await self._forget_referrer(name, canonical, manifest)
-        for one in dict.fromkeys((digest, canonical)):
-            await self.driver.delete(layout.revision_link(name, one))
+            await self._forget(layout.tag(name, tag))
+        await self._forget_referrer(name, manifest)
+        for one in names:
+            await self._forget(layout.revision_link(name, one))
         return removed
 
     async def delete_tag(self, name: str, tag: Tag) -> None:
         """Remove a tag and leave its manifest; raises MANIFEST_UNKNOWN."""
         await self.resolve(name, tag)
-        await self.driver.delete(layout.tag(name, tag))
+        await self._forget(layout.tag(name, tag))
 
     async def gather(self, calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
         """Run reads beside each other, a bounded number at a time, and return their results in order."""
@@ -161,6 +196,22 @@ class Registry:
             return Digest.parse(text.strip())
         except InvalidDigest:
             raise KeyNotFound(link) from None
+
+    async def _names_of(self, folder: str, canonical: Digest) -> list[Digest]:
+        """Return every digest of any algorithm whose link below a folder leads to the same content."""
+        names = [canonical]
+        for algorithm in {*ALGORITHMS} - {canonical.algorithm}:
+            names += [Digest(algorithm, value) for value in await self.driver.children(f"{folder}/{algorithm}")]
+        held = await self.gather(
+            [partial(self._link_or_none, f"{folder}/{one.algorithm}/{one.hex}/link") for one in names]
+        )
+        return [name for name, target in zip(names, held, strict=True) if target == canonical]
+
+    async def _link_or_none(self, link: str) -> Digest | None:
+        try:
+            return await self._follow(link)
+        except KeyNotFound:
+            return None
 
     async def _size(self, canonical: Digest) -> int:
         """Return the size of stored bytes. A power cut can leave an empty file behind: that counts as missing."""
@@ -184,8 +235,11 @@ class Registry:
         return reference
 
     async def _check_references(self, name: str, manifest: Manifest) -> None:
-        blobs = list(dict.fromkeys(one.digest for one in manifest.blobs))
-        children = list(dict.fromkeys(one.digest for one in manifest.manifests))
+        if self._validation.disabled:
+            return
+        requires = self._validation.manifests.indexes.requires
+        blobs = [one.digest for one in manifest.blobs]
+        children = [one.digest for one in manifest.manifests if requires(one.platform and Platform(*one.platform))]
         links = {
             **{layout.layer_link(name, digest): digest for digest in blobs},
             **{layout.revision_link(name, digest): digest for digest in children},
@@ -206,22 +260,19 @@ class Registry:
     async def _tags_of(self, name: str, digests: set[Digest]) -> list[Tag]:
         tags = [Tag(text) for text in await self.driver.children(layout.tags(name))]
 
-        async def points_there(tag: Tag) -> bool:
-            try:
-                return await self._follow(layout.tag_link(name, tag)) in digests
-            except KeyNotFound:
-                return False
+        held = await self.gather([partial(self._link_or_none, layout.tag_link(name, tag)) for tag in tags])
+        return [tag for tag, target in zip(tags, held, strict=True) if target in digests]
 
-        hits = await self.gather([partial(points_there, tag) for tag in tags])
-        return [tag for tag, hit in zip(tags, hits, strict=True) if hit]
+    async def _forget_referrer(self, name: str, stored: StoredManifest) -> None:
+        with suppress(ManifestInvalid):
+            manifest = parse_manifest(stored.body, stored.media_type)
+            if manifest.subject is not None:
+                await self._forget(layout.referrer_link(name, manifest.subject.digest, manifest.digest))
 
-    async def _forget_referrer(self, name: str, canonical: Digest, stored: StoredManifest) -> None:
-        try:
-            subject = parse_manifest(stored.body, stored.media_type).subject
-            if subject is not None:
-                await self.driver.delete(layout.referrer_link(name, subject.digest, canonical))
-        except (ManifestInvalid, KeyNotFound):
-            return
+    async def _forget(self, key: str) -> None:
+        """Delete a key that another request may be deleting as well."""
+        with suppress(KeyNotFound):
+            await self.driver.delete(key)
 
 
 class _ManifestCache:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from registry_service import layout
 from registry_service.errors import Code, RegistryError
 from registry_service.registry import Registry
-from registry_service.storage.driver import KeyNotFound, WrongOffset
+from registry_service.storage.driver import KeyNotFound, StorageFull, WrongOffset
 from shared.names import Digest
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ BATCH_BYTES: Final = 1 << 20
 """Bytes that are hashed and written at a time: enough that a thread hop costs nothing beside them."""
 _REMEMBERED_HASHES: Final = 256
 _CANONICAL: Final = "sha256"
+_UNKNOWN: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,17 @@ class Upload:
 
 @dataclass
 class _Running:
-    """A hash of the first `offset` bytes of an upload, ready to go on."""
+    """Hashes of the first `offset` bytes of an upload, ready to go on."""
 
-    hash: "_Hash"
+    hashes: "tuple[_Hash, ...]"
     offset: int
+
+    def update(self, batch: bytearray) -> None:
+        for one in self.hashes:
+            one.update(batch)
+
+    def digests(self) -> dict[str, Digest]:
+        return {one.name: Digest(one.name, one.hexdigest()) for one in self.hashes}
 
 
 class Uploads:
@@ -59,9 +67,11 @@ class Uploads:
         self._boot_id = _read_boot_id()
         self._running: OrderedDict[str, _Running] = OrderedDict()
 
-    async def start(self, name: str) -> Upload:
-        """Open an upload."""
+    async def start(self, name: str, algorithm: str = _CANONICAL) -> Upload:
+        """Open an upload; `algorithm` is what its digest will probably be of, so that one reading suffices."""
         upload = Upload(name, str(uuid.uuid4()), 0)
+        if algorithm != _CANONICAL:
+            self._keep(upload, _new_running(_CANONICAL, algorithm))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         await self._driver.write(layout.upload_started(name, upload.id), now.encode())
         return upload
@@ -94,7 +104,7 @@ class Uploads:
         except KeyNotFound:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
         finally:
-            if running is not None and written > upload.offset:
+            if running is not None and running.offset == written > upload.offset:
                 await self._remember(upload, running)
         return Upload(upload.repository, upload.id, written)
 
@@ -105,9 +115,10 @@ class Uploads:
         """
         if upload.offset == 0:
             await self._touch(upload)
-        algorithms = dict.fromkeys((_CANONICAL, digest.algorithm))
-        known = await self._known_digest(upload) if len(algorithms) == 1 else None
-        digests = {known.algorithm: known} if known else await self._read_digests(upload, list(algorithms))
+        algorithms = list(dict.fromkeys((_CANONICAL, digest.algorithm)))
+        digests = await self._known_digests(upload)
+        if not digests.keys() >= set(algorithms):
+            digests = await self._read_digests(upload, algorithms)
         if digests[digest.algorithm] != digest:
             await self.cancel(upload)
             detail = {"expected": str(digest), "actual": str(digests[digest.algorithm])}
@@ -145,45 +156,50 @@ class Uploads:
         if running is None:
             await self._driver.append(key, offset, batch)
             return
-        hashing = asyncio.to_thread(running.hash.update, batch)
+        # Until both are done, and for ever when one fails, the hash may count bytes that are not stored.
+        running.offset = _UNKNOWN
+        hashing = asyncio.to_thread(running.update, batch)
         results = await asyncio.gather(self._driver.append(key, offset, batch), hashing, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
-                self._running.pop(upload.id, None)
                 raise result
         running.offset = offset + len(batch)
 
     def _resume(self, upload: Upload) -> _Running | None:
-        """Return the hash to go on with, or None when only a second read can tell the digest."""
-        if upload.offset == 0:
-            return _Running(hashlib.new(_CANONICAL), 0)
+        """Return the hashes to go on with, or None when only a second read can tell the digest."""
         running = self._running.pop(upload.id, None)
-        return running if running is not None and running.offset == upload.offset else None
+        if running is not None and running.offset == upload.offset:
+            return running
+        return _new_running(_CANONICAL) if upload.offset == 0 else None
 
-    async def _remember(self, upload: Upload, running: _Running) -> None:
+    def _keep(self, upload: Upload, running: _Running) -> None:
         self._running[upload.id] = running
         while len(self._running) > _REMEMBERED_HASHES:
             self._running.popitem(last=False)
-        text = f"{self._boot_id} {_CANONICAL}:{running.hash.hexdigest()}"
+
+    async def _remember(self, upload: Upload, running: _Running) -> None:
+        self._keep(upload, running)
+        text = " ".join([self._boot_id, *map(str, running.digests().values())])
         try:
             # Not made durable: after a power cut the boot id no longer fits, and the bytes are read again.
             await self._driver.append(
                 layout.upload_digest(upload.repository, upload.id, running.offset), 0, text.encode()
             )
-        except (WrongOffset, OSError):
+        except (WrongOffset, StorageFull, OSError):
             return
 
-    async def _known_digest(self, upload: Upload) -> Digest | None:
-        """Return the digest of all bytes so far as the last request left it, if it can be believed."""
+    async def _known_digests(self, upload: Upload) -> dict[str, Digest]:
+        """Return the digests of all bytes so far as the last request left them, if they can be believed."""
         running = self._running.get(upload.id)
         if running is not None and running.offset == upload.offset:
-            return Digest(_CANONICAL, running.hash.hexdigest())
+            return running.digests()
         try:
             key = layout.upload_digest(upload.repository, upload.id, upload.offset)
-            boot_id, _, text = (await self._driver.read(key)).decode("ascii", "replace").partition(" ")
-            return Digest.parse(text) if boot_id == self._boot_id else None
+            boot_id, *texts = (await self._driver.read(key)).decode("ascii", "replace").split(" ")
+            digests = [Digest.parse(text) for text in texts] if boot_id == self._boot_id else []
         except (KeyNotFound, ValueError):
-            return None
+            return {}
+        return {digest.algorithm: digest for digest in digests}
 
     async def _read_digests(self, upload: Upload, algorithms: list[str]) -> dict[str, Digest]:
         hashes = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
@@ -201,6 +217,10 @@ class Uploads:
             await self._driver.append(layout.upload_data(upload.repository, upload.id), 0, b"")
         except WrongOffset as error:
             raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
+
+
+def _new_running(*algorithms: str) -> _Running:
+    return _Running(tuple(hashlib.new(algorithm) for algorithm in algorithms), 0)
 
 
 def _update_all(hashes: list["_Hash"], chunk: bytes) -> None:

@@ -130,9 +130,10 @@ class _Loader:
             return
         self.variables[_dotted(steps)] = variable
         place: Any = tree
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
+        for depth, (step, following) in enumerate(zip(steps, [*steps[1:], None], strict=True), 1):
             value: Any = _Text(text) if following is None else [] if isinstance(following, int) else {}
-            place = self._descend(place, step, value, variable, last=following is None)
+            source = self.variables.get(_dotted(steps[:depth]), variable)
+            place = self._descend(place, step, value, source, last=following is None)
 
     def _descend(self, place: Any, step: str | int, value: Any, variable: str, *, last: bool) -> Any:
         if isinstance(step, int):
@@ -236,7 +237,7 @@ class _Loader:
 
     def _scalar(self, hint: Any, value: Any, dotted: str) -> Any:
         try:
-            return _read_scalar(hint, value)
+            return _read_scalar(hint, value, self._where(dotted))
         except ValueError as error:
             raise ConfigError(f"{self._where(dotted)}: {error}") from None
 
@@ -281,15 +282,16 @@ def _yaml(text: str, where: str) -> Any:
         mark = error.problem_mark
         line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError(f"{where}: is not valid YAML: {line}{error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Beside its own errors PyYAML lets through what a value such as 2001-99-99 or `!!bool x` raises inside it.
         raise ConfigError(f"{where}: is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _read_scalar(hint: Any, value: Any) -> Any:
+def _read_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint in (str, Secret, Path):
         return _read_text(hint, value)
     if isinstance(value, _Text):
-        value = str(value) if hint is Duration or get_origin(hint) is Literal else _yaml(value, "value")
+        value = str(value) if hint is Duration or get_origin(hint) is Literal else _yaml(value, where)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise ValueError(f"must be one of {', '.join(map(str, get_args(hint)))}, not {value!r}")

@@ -15,6 +15,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+")
 
+ALGORITHMS: Final = tuple(_HEX_LENGTHS)
+"""The algorithms of digests that we compute, the canonical one first."""
+
 
 class InvalidName(ValueError):
     """A repository name outside the grammar or longer than 255 characters."""

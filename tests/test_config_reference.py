@@ -77,7 +77,7 @@ def test_the_consoles_manual_states_the_defaults():
 def test_the_commented_sections_are_valid_yaml():
     """What an administrator uncomments must not be refused."""
     text = REGISTRY.read_text(encoding="utf-8")
-    for start in ("# auth:", "  #  - name: listener", "  # tls:"):
+    for start in ("# auth:", "  #  - name: listener", "  # tls:", "      #  - os: linux"):
         block = [line for line in text[text.index(start) :].split("\n\n")[0].splitlines() if line.strip()]
         indent = start.index("#")
         plain = "\n".join(line[indent:].removeprefix("#").removeprefix(" ") for line in block)

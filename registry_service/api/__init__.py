@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from registry_service.api import blobs, listing, manifests, ops, uploads
+from registry_service.api import blobs, extensions, listing, manifests, ops, uploads
 from registry_service.api.middleware import Handler, add_headers, authorized, frame
 from registry_service.api.requests import IN_FLIGHT, PARTS, Parts, leave_expectation, parts_of
 from registry_service.auth import Need
@@ -36,6 +36,9 @@ ROUTES: Final = (
     Route("HEAD", "/v2/", ops.ping, Need.LOGIN),
     Route("GET", "/v2", ops.ping, Need.LOGIN),
     Route("GET", "/v2/_catalog", listing.get_catalog, Need.CATALOG),
+    Route("GET", "/v2/_oci/ext/discover", extensions.discover, Need.LOGIN),
+    Route("GET", "/v2/{name:.+}/_oci/ext/discover", extensions.discover, Need.PULL),
+    Route("GET", f"/v2/{{name:.+}}/{extensions.TAGS}", extensions.list_tags, Need.PULL),
     Route("GET", "/v2/{name:.+}/tags/list", listing.get_tags, Need.PULL),
     Route("GET", "/v2/{name:.+}/referrers/{digest:[^/]+}", listing.get_referrers, Need.PULL),
     Route("GET", _MANIFEST, manifests.get_manifest, Need.PULL),
@@ -62,9 +65,8 @@ def create_api(parts: Parts) -> web.Application:
     app[IN_FLIGHT] = InFlight()
     for route in ROUTES:
         handler = _writable(route.handler) if route.writes else route.handler
-        app.router.add_route(
-            route.method, route.path, authorized(route.need, handler), expect_handler=leave_expectation
-        )
+        path = route.path if route.path == "/" else parts.config.http.prefix.rstrip("/") + route.path
+        app.router.add_route(route.method, path, authorized(route.need, handler), expect_handler=leave_expectation)
     app.on_response_prepare.append(add_headers)
     return app
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-_RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
-_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/(?:\d+|\*))?", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
+_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/(?:\d+|\*))?", re.IGNORECASE | re.ASCII)
 _MOST_DIGITS: Final = 18
+_MOST_RANGES: Final = 32
 
 
 class UnsatisfiableRange(ValueError):
@@ -37,9 +38,8 @@ class ByteRange:
 
 
 def parse_range(header: str, size: int) -> ByteRange | None:
-    """Return the range that a Range header asks for, None when it is to be ignored.
+    """Return the single range that a Range header asks for, None when it is something else.
 
-    Ignored are other units, malformed ranges and lists of ranges: the whole content is a lawful answer to those.
     Raises UnsatisfiableRange.
     """
     match = _RANGE.fullmatch(header.strip())
@@ -57,6 +57,31 @@ def parse_range(header: str, size: int) -> ByteRange | None:
     if start >= size:
         raise UnsatisfiableRange
     return ByteRange(start, end)
+
+
+def parse_ranges(header: str, size: int) -> list[ByteRange]:
+    """Return the ranges that a Range header asks for, one or several; none when the header is to be ignored.
+
+    Ranges without a byte are left out of several. Raises UnsatisfiableRange when none has a byte.
+    """
+    unit, equals, text = header.partition("=")
+    parts = text.split(",")
+    if len(parts) > _MOST_RANGES:
+        return []
+    found: list[ByteRange] = []
+    for part in parts:
+        try:
+            one = parse_range(f"{unit}{equals}{part}", size)
+        except UnsatisfiableRange:
+            continue
+        if one is None:
+            return []
+        found.append(one)
+    if not found:
+        raise UnsatisfiableRange
+    if sum(one.length for one in found) > size and len(found) > 1:
+        return []  # overlapping ranges are how a small request asks for a large answer
+    return found
 
 
 def parse_content_range(header: str) -> ByteRange | None:
@@ -84,9 +109,22 @@ def etag_matches(header: str, digest: str) -> bool:
     return digest in candidates or "*" in candidates
 
 
+def may_replace(if_match: str | None, if_none_match: str | None, present: str | None) -> bool:
+    """Tell whether the conditions of a write hold; `present` is the digest that is there now, None for nothing."""
+    if if_match is not None and (present is None or not etag_matches(if_match, present)):
+        return False
+    return if_none_match is None or present is None or not etag_matches(if_none_match, present)
+
+
 def if_range_holds(header: str, digest: str) -> bool:
     """Tell whether an If-Range header lets a range through: only an equal strong validator does."""
     return header.strip() in ("", etag(digest))
+
+
+def warning(text: str) -> str:
+    """Return a Warning header for the people behind a client (distribution-spec, "Warnings")."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'
 
 
 def next_link(path: str, parameters: Mapping[str, str | int]) -> str:

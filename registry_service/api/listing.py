@@ -11,8 +11,9 @@ from aiohttp import web
 from registry_service.api.http import next_link
 from registry_service.api.requests import digest_of, parts_of, repository_of
 from registry_service.errors import Code, RegistryError
-from registry_service.listing import Page, catalog_page, referrers_index, tags_page
+from registry_service.listing import Page, catalog_page, tags_page
 from registry_service.manifests import OCI_INDEX
+from registry_service.referrers import referrers_page
 
 _CATALOG_ENTRIES: Final = 100
 _MOST_ENTRIES: Final = 1000
@@ -36,14 +37,21 @@ async def get_catalog(request: web.Request) -> web.Response:
 
 
 async def get_referrers(request: web.Request) -> web.Response:
-    """Answer GET: an index of the manifests that have this one as their subject."""
+    """Answer GET: an index of the manifests that have this one as their subject, in pages."""
     name, subject = repository_of(request), digest_of(request)
-    artifact_type = request.query.get("artifactType", "")
-    index = await referrers_index(parts_of(request).registry, name, subject, artifact_type)
-    headers = {"OCI-Filters-Applied": "artifactType"} if artifact_type else {}
-    return web.Response(
-        body=json.dumps(index, separators=(",", ":")).encode(), headers={**headers, "Content-Type": OCI_INDEX}
+    limit = _limit(request) or _MOST_ENTRIES
+    artifact_type, last = request.query.get("artifactType", ""), request.query.get("last", "")
+    page = await referrers_page(
+        parts_of(request).registry, name, subject, artifact_type=artifact_type, last=last, limit=limit
     )
+    headers = {"Content-Type": OCI_INDEX}
+    if artifact_type:
+        headers["OCI-Filters-Applied"] = "artifactType"
+    if page.more:
+        following = {"last": page.descriptors[-1]["digest"], "n": limit}
+        filters = {"artifactType": artifact_type} if artifact_type else {}
+        headers["Link"] = next_link(request.rel_url.raw_path, {**filters, **following})
+    return web.Response(body=json.dumps(page.index(), separators=(",", ":")).encode(), headers=headers)
 
 
 def _limit(request: web.Request) -> int | None:

@@ -3,9 +3,11 @@
 Source: OCI distribution-spec 1.1, end-3, end-7 and end-9.
 """
 
+from typing import Final
+
 from aiohttp import web
 
-from registry_service.api.http import etag, etag_matches
+from registry_service.api.http import etag, etag_matches, may_replace
 from registry_service.api.requests import (
     manifest_body_of,
     origin_of,
@@ -18,7 +20,10 @@ from registry_service.errors import Code, RegistryError
 from registry_service.manifests import ManifestInvalid, parse_manifest
 from registry_service.notifications import Target
 from registry_service.registry import StoredManifest
-from shared.names import Digest, Reference, Tag
+from registry_service.storage.driver import ANYTHING, Changed, Expected
+from shared.names import Digest, InvalidTag, Reference, Tag
+
+_MOST_TAGS: Final = 100
 
 
 async def get_manifest(request: web.Request) -> web.Response:
@@ -36,26 +41,34 @@ async def get_manifest(request: web.Request) -> web.Response:
 
 
 async def put_manifest(request: web.Request) -> web.Response:
-    """Answer PUT: store the manifest when everything it refers to is there, and move the tag."""
+    """Answer PUT: store the manifest when everything it refers to is there, and move the tags.
+
+    A push by digest may name tags in its query (end-7b). If-Match and If-None-Match hold for each tag that moves.
+    """
     name, reference = repository_of(request), reference_of(request)
-    parts = parts_of(request)
+    tags = _tags_of(request, reference)
+    registry = parts_of(request).registry
     body = await manifest_body_of(request)
     try:
         manifest = parse_manifest(body, request.headers.get("Content-Type", ""))
     except ManifestInvalid as error:
         raise RegistryError(Code.MANIFEST_INVALID, None, str(error)) from None
-    digest = await parts.registry.put_manifest(name, reference, manifest)
-    # The event before the tag: a crash between them tells of a push too many rather than of one too few.
-    target = _target(request, name, reference, StoredManifest(digest, manifest.media_type, body))
-    await parts.notifier.notify("push", [target], origin_of(request))
-    if isinstance(reference, Tag):
-        await parts.registry.tag_manifest(name, reference, digest)
+    moved: list[Reference] = [*tags] or [reference]
+    expected = [await _expected(request, name, one) for one in moved]
+    digest = await registry.put_manifest(name, reference, manifest)
+    stored = StoredManifest(digest, manifest.media_type, body)
+    for tag, present in zip(tags, expected, strict=False):
+        await _tag(request, name, tag, stored, present)
+    if not tags:
+        await _notify_push(request, name, digest, stored)
     headers = {
         "Location": url_for(request, f"/v2/{name}/manifests/{digest}"),
         "Docker-Content-Digest": str(digest),
     }
     if manifest.subject is not None:
         headers["OCI-Subject"] = str(manifest.subject.digest)
+    if "tag" in request.query:
+        headers["OCI-Tag"] = ", ".join(map(str, tags))
     return web.Response(status=201, headers=headers)
 
 
@@ -73,6 +86,51 @@ async def delete_manifest(request: web.Request) -> web.Response:
         targets = [Target(name, tag=str(reference))]
     await parts.notifier.notify("delete", targets, origin_of(request))
     return web.Response(status=202)
+
+
+def _tags_of(request: web.Request, reference: Reference) -> list[Tag]:
+    """Return the tags that a push moves: the one of its path, and those of its query."""
+    texts = request.query.getall("tag", [])
+    if len(texts) > _MOST_TAGS:
+        raise RegistryError(Code.TAG_INVALID, None, f"one push names at most {_MOST_TAGS} tags", status=414)
+    try:
+        named = [Tag.parse(text) for text in texts]
+    except InvalidTag as error:
+        raise RegistryError(Code.TAG_INVALID, None, str(error)) from None
+    return list(dict.fromkeys([reference, *named] if isinstance(reference, Tag) else named))
+
+
+async def _expected(request: web.Request, name: str, reference: Reference) -> Expected:
+    """Return what the tag must still hold when it is moved; raises PRECONDITION_FAILED when it does not even now."""
+    if_match, if_none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if if_match is None and if_none_match is None:
+        return ANYTHING
+    present = await parts_of(request).registry.present(name, reference)
+    if not may_replace(if_match, if_none_match, None if present is None else str(present)):
+        raise RegistryError(Code.PRECONDITION_FAILED, {"present": str(present or "")})
+    return None if present is None else str(present).encode()
+
+
+async def _tag(request: web.Request, name: str, tag: Tag, stored: StoredManifest, expected: Expected) -> None:
+    """Move a tag and tell of it.
+
+    The event comes first: a crash between the two tells of a push too many rather than of one too few. Only a
+    conditional push may still be refused, and tells of what has happened.
+    """
+    registry = parts_of(request).registry
+    if expected is ANYTHING:
+        await _notify_push(request, name, tag, stored)
+        await registry.tag_manifest(name, tag, stored.digest)
+        return
+    try:
+        await registry.tag_manifest(name, tag, stored.digest, expected=expected)
+    except Changed:
+        raise RegistryError(Code.PRECONDITION_FAILED, {"tag": str(tag)}) from None
+    await _notify_push(request, name, tag, stored)
+
+
+async def _notify_push(request: web.Request, name: str, reference: Reference, stored: StoredManifest) -> None:
+    await parts_of(request).notifier.notify("push", [_target(request, name, reference, stored)], origin_of(request))
 
 
 def _target(request: web.Request, name: str, reference: Reference, stored: StoredManifest) -> Target:

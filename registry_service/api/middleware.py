@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry_service.api.http import warning
 from registry_service.api.requests import (
     IDENTITY,
     IN_FLIGHT,
@@ -105,7 +106,10 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "Cangku"
-    for name, values in request.app[PARTS].config.http.headers.items():
+    http = request.app[PARTS].config.http
+    for text in http.warnings:
+        response.headers.add("Warning", warning(text))
+    for name, values in http.headers.items():
         response.headers.popall(name, None)
         for value in values:
             response.headers.add(name, value)

@@ -11,9 +11,9 @@ from aiohttp import web
 from registry_service.auth import Identity, TokenAuth
 from registry_service.config import Config
 from registry_service.errors import Code, RegistryError
-from registry_service.manifests import MAX_MANIFEST_BYTES
 from registry_service.notifications import Notifier, Origin
 from registry_service.registry import Registry
+from registry_service.summaries import Summaries
 from registry_service.uploads import Uploads
 from shared.draining import InFlight
 from shared.names import Digest, InvalidDigest, InvalidName, InvalidTag, Reference, check_repository, parse_reference
@@ -29,6 +29,7 @@ class Parts:
     config: Config
     registry: Registry
     uploads: Uploads
+    summaries: Summaries
     notifier: Notifier
     auth: TokenAuth | None
 
@@ -116,6 +117,7 @@ def peer_address(request: web.Request) -> str:
 def url_for(request: web.Request, path: str, *, absolute: bool = False) -> str:
     """Return the URL by which clients reach a path: relative unless the configuration or the caller wants it whole."""
     http = request.app[PARTS].config.http
+    path = http.prefix.rstrip("/") + path
     if http.host:
         return http.host.rstrip("/") + path
     if http.relativeurls and not absolute:
@@ -145,15 +147,15 @@ async def body_of(request: web.Request) -> AsyncIterator[bytes]:
 
 async def manifest_body_of(request: web.Request) -> bytes:
     """Return a body that must fit into memory; raises MANIFEST_INVALID with status 413 when it is too large."""
+    limit = parts_of(request).config.validation.manifests.payloadsizelimit
     body = bytearray()
-    too_large = (request.content_length or 0) > MAX_MANIFEST_BYTES
+    too_large = (request.content_length or 0) > limit
     if not too_large:
         async for chunk in body_of(request):
             body += chunk
-            if len(body) > MAX_MANIFEST_BYTES:
+            if len(body) > limit:
                 too_large = True
                 break
     if too_large:
-        message = f"a manifest has at most {MAX_MANIFEST_BYTES} bytes"
-        raise RegistryError(Code.MANIFEST_INVALID, None, message, status=413)
+        raise RegistryError(Code.MANIFEST_INVALID, None, f"a manifest has at most {limit} bytes", status=413)
     return bytes(body)

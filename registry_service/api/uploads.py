@@ -9,6 +9,7 @@ from aiohttp import web
 
 from registry_service.api.http import parse_content_range, upload_range
 from registry_service.api.requests import (
+    IDENTITY,
     body_of,
     check_name,
     origin_of,
@@ -17,17 +18,18 @@ from registry_service.api.requests import (
     repository_of,
     url_for,
 )
+from registry_service.auth import Identity
 from registry_service.errors import Code, RegistryError
 from registry_service.notifications import Action, Target
 from registry_service.notifications.events import BLOB_TYPE
 from registry_service.uploads import Upload
-from shared.names import Digest
+from shared.names import ALGORITHMS, Digest
 
 
 async def post_upload(request: web.Request) -> web.Response:
     """Answer POST: mount a blob, take one that comes in this very request, or open an upload."""
     name, uploads = repository_of(request), parts_of(request).uploads
-    if request.query.get("mount") and request.query.get("from"):
+    if request.query.get("mount"):
         mounted = await _mount(request, name)
         if mounted is not None:
             return mounted
@@ -35,7 +37,7 @@ async def post_upload(request: web.Request) -> web.Response:
         digest = parse_digest(request.query["digest"])
         upload = await uploads.receive(await uploads.start(name), body_of(request))
         return await _commit(request, upload, digest)
-    upload = await uploads.start(name)
+    upload = await uploads.start(name, _algorithm_of(request))
     return _status(request, upload, 202)
 
 
@@ -71,6 +73,15 @@ async def delete_upload(request: web.Request) -> web.Response:
     return web.Response(status=204, headers={"Docker-Upload-UUID": upload.id})
 
 
+def _algorithm_of(request: web.Request) -> str:
+    """Return the digest algorithm that the client announces (end-4c)."""
+    algorithm = request.query.get("digest-algorithm", ALGORITHMS[0])
+    if algorithm not in ALGORITHMS:
+        message = f"the digest algorithms are {', '.join(ALGORITHMS)}"
+        raise RegistryError(Code.DIGEST_INVALID, {"algorithm": algorithm[:100]}, message)
+    return algorithm
+
+
 async def _upload_of(request: web.Request) -> Upload:
     return await parts_of(request).uploads.get(repository_of(request), request.match_info["upload"])
 
@@ -89,8 +100,15 @@ def _check_offset(request: web.Request, upload: Upload) -> None:
 
 
 async def _mount(request: web.Request, name: str) -> web.Response | None:
-    digest, source = parse_digest(request.query["mount"]), check_name(request.query["from"])
-    registry = parts_of(request).registry
+    """Mount a blob from the repository that the client names, or from one that it might read (anonymous mount)."""
+    registry, digest = parts_of(request).registry, parse_digest(request.query["mount"])
+    if request.query.get("from"):
+        source = check_name(request.query["from"])
+    else:
+        known = await registry.source_of(digest, request.get(IDENTITY, Identity()).may_pull)
+        if known is None:
+            return None
+        source = known
     if not await registry.mount_blob(name, digest, source):
         return None
     size = (await registry.blob(name, digest)).size

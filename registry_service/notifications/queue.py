@@ -64,7 +64,7 @@ class Outbox:
         if self._committing is not None:
             await self._committing
         await self._run(self._database.close)
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)  # it is idle
 
     async def add(self, deliveries: Sequence[NewDelivery]) -> None:
         """Add deliveries; they are durable on return."""

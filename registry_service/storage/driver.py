@@ -7,7 +7,7 @@ part. One contract suite (tests/registry/driver_contract.py) runs over every dri
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class KeyNotFound(Exception):
@@ -20,6 +20,20 @@ class WrongOffset(Exception):
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.size = size
+
+
+class Changed(Exception):
+    """A key does not hold what the writer believed it to hold; nothing was written."""
+
+
+class Anything:
+    """What a writer that does not care about the present content expects."""
+
+
+ANYTHING: Final = Anything()
+
+Expected = bytes | None | Anything
+"""The content that a write may replace: these bytes, no key at all (None), or whatever is there."""
 
 
 class StorageFull(Exception):
@@ -46,11 +60,18 @@ class Driver(Protocol):
     def stream(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield `length` bytes from offset `start`; raises KeyNotFound before the first."""
 
-    async def write(self, key: str, data: bytes) -> None:
-        """Store a small key as a whole: a reader sees the old bytes or the new ones, never a part."""
+    async def write(self, key: str, data: bytes, *, expected: Expected = ANYTHING) -> None:
+        """Store a small key as a whole: a reader sees the old bytes or the new ones, never a part.
+
+        Raises Changed, and writes nothing, when the key holds something else than `expected`; no other write to the
+        key, in whichever process, can come between the comparison and the writing.
+        """
 
     async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes to the end of a key, creating it at offset 0; raises WrongOffset when the end is not `offset`."""
+        """Add bytes to the end of a key, creating it at offset 0.
+
+        Raises WrongOffset when the end is not `offset`, and KeyNotFound when there is no key that could reach so far.
+        """
 
     async def move(self, source: str, target: str, size: int) -> None:
         """Make `size` appended bytes durable under another key, replacing what is there.

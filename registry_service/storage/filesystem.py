@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +18,20 @@ from typing import Final
 
 import aiofiles
 
-from registry_service.storage.driver import KeyNotFound, Stat, StorageFull, WrongOffset
+from registry_service.storage.driver import (
+    ANYTHING,
+    Anything,
+    Changed,
+    Expected,
+    KeyNotFound,
+    Stat,
+    StorageFull,
+    WrongOffset,
+)
 
 STREAM_BYTES: Final = 1 << 20
 TEMPORARY_SUFFIX: Final = ".tmp"
-"""Names that end so are unfinished writes; the Go registry uses and ignores the same."""
+"""Files whose names end so are unfinished writes; the Go registry uses and ignores the same."""
 
 
 class FilesystemDriver:
@@ -54,9 +64,9 @@ class FilesystemDriver:
         finally:
             await file.close()
 
-    async def write(self, key: str, data: bytes) -> None:
+    async def write(self, key: str, data: bytes, *, expected: Expected = ANYTHING) -> None:
         """See Driver."""
-        await asyncio.to_thread(self._write, key, data)
+        await asyncio.to_thread(self._write, key, data, expected)
 
     async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         """See Driver."""
@@ -87,15 +97,19 @@ class FilesystemDriver:
     def _stat(self, key: str) -> Stat:
         with _not_found(key):
             result = self._path(key).stat()
+        if stat.S_ISDIR(result.st_mode):
+            raise KeyNotFound(key)
         return Stat(result.st_size, result.st_mtime)
 
     def _read(self, key: str) -> bytes:
         with _not_found(key):
             return self._path(key).read_bytes()
 
-    def _write(self, key: str, data: bytes) -> None:
+    def _write(self, key: str, data: bytes, expected: Expected) -> None:
         path = self._path(key)
         temporary = path.with_name(f"{path.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}")
+        if _differs(path, expected):
+            raise Changed(key)  # before a folder is made, which would look like a tag
         with _full():
             _make_folder(path.parent)
             try:
@@ -103,11 +117,22 @@ class FilesystemDriver:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                temporary.replace(path)
+                self._replace(path, temporary, expected)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_folder(path.parent)
+
+    def _replace(self, path: Path, temporary: Path, expected: Expected) -> None:
+        """Give a written file its name, if what has the name now is what the writer expects."""
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if _differs(path, expected):
+                raise Changed(str(path))
+            temporary.replace(path)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         path = self._path(key)
@@ -133,10 +158,10 @@ class FilesystemDriver:
 
     def _children(self, folder: str) -> list[str]:
         try:
-            names = [entry.name for entry in self._path(folder).iterdir()]
+            with os.scandir(self._path(folder)) as entries:
+                return sorted(entry.name for entry in entries if not _is_unfinished(entry))
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(name for name in names if not name.endswith(TEMPORARY_SUFFIX))
 
     def _delete(self, key: str) -> None:
         path = self._path(key)
@@ -164,6 +189,15 @@ def _locked(path: Path, key: str, *, create: bool) -> Iterator[int]:
         os.close(handle)
 
 
+def _differs(path: Path, expected: Expected) -> bool:
+    if isinstance(expected, Anything):
+        return False
+    try:
+        return path.read_bytes() != expected
+    except FileNotFoundError:
+        return expected is not None
+
+
 def _write_all(handle: int, data: bytes | bytearray | memoryview, offset: int) -> None:
     view = memoryview(data)
     while view:
@@ -181,6 +215,11 @@ def _make_folder(folder: Path) -> None:
         with suppress(FileExistsError):
             one.mkdir()
         _sync_folder(one.parent)
+
+
+def _is_unfinished(entry: "os.DirEntry[str]") -> bool:
+    """Tell an unfinished write from a folder of that name: `v1.tmp` is a good tag, and `app.tmp` a good repository."""
+    return entry.name.endswith(TEMPORARY_SUFFIX) and not entry.is_dir()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from registry_service.storage.driver import KeyNotFound, Stat, WrongOffset
+from registry_service.storage.driver import ANYTHING, Anything, Changed, Expected, KeyNotFound, Stat, WrongOffset
 
 
 class MemoryDriver:
@@ -27,13 +27,16 @@ class MemoryDriver:
         data, _ = self._get(key)
         yield bytes(data[start : start + length])
 
-    async def write(self, key: str, data: bytes) -> None:
+    async def write(self, key: str, data: bytes, *, expected: Expected = ANYTHING) -> None:
         """See Driver."""
+        present = self._items.get(key)
+        if not isinstance(expected, Anything) and (None if present is None else bytes(present[0])) != expected:
+            raise Changed(key)
         self._items[key] = (bytearray(data), time.time())
 
     async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         """See Driver."""
-        present, _ = self._items.get(key, (bytearray(), 0.0))
+        present = self._get(key)[0] if offset else self._items.get(key, (bytearray(), 0.0))[0]
         if len(present) != offset:
             raise WrongOffset(len(present))
         present += data

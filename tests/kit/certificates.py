@@ -97,7 +97,7 @@ def repository_access(name: str, *actions: str) -> dict[str, object]:
 
 
 def claims(*access: Mapping[str, object], **changes: object) -> dict[str, Any]:
-    """Return the claims of a token that is good for a minute, with the changes; a change to `...` removes one."""
+    """Return the claims of a token that is good for an hour, with the changes; a change to `...` removes one."""
     now = int(time.time())
     good = {
         "iss": ISSUER,
@@ -105,7 +105,7 @@ def claims(*access: Mapping[str, object], **changes: object) -> dict[str, Any]:
         "sub": "alice",
         "nbf": now,
         "iat": now,
-        "exp": now + 60,
+        "exp": now + 3600,
         "jti": "1",
         "access": list(access),
     }

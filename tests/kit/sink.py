@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,12 +23,13 @@ NEVER = -2
 
 @dataclass(frozen=True)
 class Received:
-    """One request that reached the sink."""
+    """One request that reached the sink, `at` seconds of the monotonic clock."""
 
     method: str
     path: str
     headers: CIMultiDict[str]
     body: bytes
+    at: float
 
     @property
     def event(self) -> dict[str, Any]:
@@ -64,7 +66,8 @@ class Sink:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Record a request and answer it."""
         status = self.statuses.popleft() if self.statuses else 200
-        received = Received(request.method, request.path, request.headers.copy(), await request.read())
+        body = await request.read()
+        received = Received(request.method, request.path, request.headers.copy(), body, time.monotonic())
         async with self._news:
             self.received.append(received)
             self._news.notify_all()

@@ -69,11 +69,32 @@ async def test_a_range_without_a_byte(stored, content, header):
 
 
 @pytest.mark.parametrize(
-    "header", ["bytes=x-y", "lines=1-2", "bytes=", "bytes=-", "bytes=0-1,5-6", "bytes=1-" + "9" * 40]
+    "header", ["bytes=x-y", "lines=1-2", "bytes=", "bytes=-", "bytes=0-1,x", "bytes=0-,1-", "bytes=1-" + "9" * 40]
 )
 async def test_a_range_that_is_none_brings_the_whole(stored, header):
     answer = await stored.get(url(LARGE), headers={"Range": header})
     assert (answer.status, await answer.read()) == (200, LARGE.body)
+
+
+@CONTENTS
+@pytest.mark.parametrize("verb", ["get", "head"])
+async def test_several_ranges(stored, content, verb):
+    answer = await stored.request(verb, url(content), headers={"Range": "bytes=0-9, 500-, 9999999-, -3"})
+    size = len(content.body)
+    kind, _, boundary = answer.headers["Content-Type"].partition("; boundary=")
+    assert (answer.status, kind) == (206, "multipart/byteranges")
+    expected = b""
+    for start, end in ((0, 10), (500, size), (size - 3, size)):
+        head = f"Content-Type: application/octet-stream\r\nContent-Range: bytes {start}-{end - 1}/{size}\r\n\r\n"
+        expected += f"\r\n--{boundary}\r\n{head}".encode() + content.body[start:end]
+    expected += f"\r\n--{boundary}--\r\n".encode()
+    assert answer.headers["Content-Length"] == str(len(expected))
+    assert await answer.read() == (expected if verb == "get" else b"")
+
+
+async def test_several_ranges_without_a_byte(stored):
+    answer = await stored.get(url(SMALL), headers={"Range": "bytes=9999999-, 8888888-"})
+    assert answer.status == 416
 
 
 @pytest.mark.parametrize(("validator", "status"), [(f'"{LARGE.digest}"', 206), ('"sha256:other"', 200)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kit.content import blob, image_config, index
+from tests.kit.content import blob, image, image_config, index
 from tests.kit.push import push_blob, push_image, put_manifest
 
 NAME = "team/app"
@@ -120,3 +120,21 @@ async def test_referrers_survive_a_damaged_entry(client, config):
     (folder / "_manifests/referrers/sha256" / subject.digest[7:] / "sha256" / ("0" * 64)).mkdir(parents=True)
     answer = await client.get(f"/v2/{NAME}/referrers/{subject.digest}")
     assert (answer.status, (await answer.json())["manifests"]) == (200, [])
+
+
+async def test_pages_of_referrers(client):
+    config, subject = image_config(), image([])
+    await push_blob(client, NAME, config)
+    digests = []
+    for number in range(3):
+        more = {"subject": subject.descriptor, "artifactType": "a/b", "annotations": {"n": str(number)}}
+        referrer = image([], config, **more)
+        await put_manifest(client, NAME, referrer.digest, referrer)
+        digests.append(referrer.digest)
+    url, found = f"/v2/{NAME}/referrers/{subject.digest}?n=2&artifactType=a/b", []
+    while url:
+        answer = await client.get(url)
+        assert answer.headers["OCI-Filters-Applied"] == "artifactType"
+        found += [one["digest"] for one in (await answer.json())["manifests"]]
+        url = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert found == sorted(digests)

@@ -12,6 +12,7 @@ from registry_service.api import create_api
 from registry_service.config import AccessLog, Enabled, Log, Maintenance
 from registry_service.errors import Code, RegistryError
 from registry_service.storage.driver import StorageFull
+from tests.kit.content import index
 
 
 @pytest.fixture
@@ -111,6 +112,43 @@ async def test_headers_of_the_operator(parts, config, aiohttp_client):
     answer = await client.get("/v2/")
     assert answer.headers.getall("X-One") == ["a", "b"]
     assert answer.headers.getall("Server") == ["hidden"]
+
+
+async def test_warnings_for_the_people_behind_the_clients(parts, config, aiohttp_client):
+    http = dataclasses.replace(config.http, warnings=('We "move" on Sunday.', "Bye"))
+    client = await aiohttp_client(create_api(dataclasses.replace(parts, config=dataclasses.replace(config, http=http))))
+    for path in ("/v2/", "/v2/a/tags/list"):
+        answer = await client.get(path)
+        assert answer.headers.getall("Warning") == ['299 - "We \\"move\\" on Sunday."', '299 - "Bye"']
+
+
+async def test_a_prefix_stands_before_everything(parts, config, aiohttp_client):
+    http = dataclasses.replace(config.http, prefix="/images/")
+    client = await aiohttp_client(create_api(dataclasses.replace(parts, config=dataclasses.replace(config, http=http))))
+    assert (await client.get("/v2/")).status == 404
+    assert (await client.get("/images/v2/")).status == 200
+    answer = await client.post("/images/v2/a/blobs/uploads/")
+    assert answer.headers["Location"].startswith("/images/v2/a/blobs/uploads/")
+    assert (await client.get(answer.headers["Location"])).status == 204
+    for tag in ("a", "b"):
+        await client.put(f"/images/v2/a/manifests/{tag}", data=index([]).body)
+    assert (await client.get("/images/v2/a/tags/list?n=1")).headers["Link"].startswith("</images/v2/a/tags/list?")
+
+
+@pytest.mark.parametrize(
+    ("host", "relative", "expected"),
+    [
+        ("", True, "/v2/"),
+        ("", False, "http://images.example.com:81/v2/"),
+        ("https://registry.example.com/", False, "https://registry.example.com/v2/"),
+        ("https://registry.example.com", True, "https://registry.example.com/v2/"),
+    ],
+)
+async def test_addresses_as_clients_know_them(parts, config, aiohttp_client, host, relative, expected):
+    http = dataclasses.replace(config.http, host=host, relativeurls=relative)
+    client = await aiohttp_client(create_api(dataclasses.replace(parts, config=dataclasses.replace(config, http=http))))
+    answer = await client.post("/v2/a/blobs/uploads/", headers={"Host": "images.example.com:81"})
+    assert answer.headers["Location"].startswith(expected)
 
 
 WRITES = [

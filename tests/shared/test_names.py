@@ -28,7 +28,7 @@ def test_a_repository_name_is_returned_as_it_is(name):
     "name",
     [
         "", "/", "a/", "/a", "a//b", ".", "..", "a/../b", ".a", "a.", "_a", "a_", "-a", "a-", "a..b", "a___b", "a._b",
-        "a-_b", "A", "Team/app", "a b", "a\n", "\na", "a:5000/b", "a@b", "a%2fb", "ä", "a\u0660", "a\\b", "a\0", 
+        "a-_b", "A", "Team/app", "a b", "a\n", "\na", "a:5000/b", "a@b", "a%2fb", "ä", "a\u0660", "a\\b", "a\0",
         "a" * 256, "_layers", "a/_manifests", "a/_uploads/b",
     ],
     ids=lambda name: ascii(name)[:14],

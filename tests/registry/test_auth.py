@@ -1,0 +1,211 @@
+"""Who may do what: the claims of a token, what it permits, and the challenge that answers what it does not."""
+
+import json
+import time
+
+import pytest
+
+from registry_service.auth import Identity, Need, requirement
+from tests.kit.certificates import SERVICE, claims, repository_access, sign
+from tests.registry.token_checks import CHALLENGE, EC_ROOT, ROOT, accepted, invalid, refusal, token_auth
+
+CATALOG = {"type": "registry", "name": "catalog", "actions": ["*"]}
+
+
+@pytest.fixture
+def auth(tmp_path):
+    return token_auth(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("need", "repository", "source", "scopes"),
+    [
+        (Need.NOTHING, "", "", []),
+        (Need.LOGIN, "", "", []),
+        (Need.PULL, "a", "", ["repository:a:pull"]),
+        (Need.PUSH, "a", "", ["repository:a:pull,push"]),
+        (Need.PUSH, "a", "b/c", ["repository:a:pull,push", "repository:b/c:pull"]),
+        (Need.DELETE, "a", "", ["repository:a:delete"]),
+        (Need.CATALOG, "", "", ["registry:catalog:*"]),
+    ],
+)
+def test_a_request_needs_the_scopes_of_its_route(need, repository, source, scopes):
+    assert [str(scope) for scope in requirement(need, repository, source)] == scopes
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer   ", "bearer", "Basic YTpi", "Token x", "x.y.z", "Bearerx"]
+)
+def test_without_a_bearer_token_the_challenge_blames_nothing(auth, header):
+    error = refusal(auth, header)
+    assert error.headers == {"WWW-Authenticate": CHALLENGE}
+    assert json.loads(error.body()) == {
+        "errors": [{"code": "UNAUTHORIZED", "message": "authentication required", "detail": None}]
+    }
+
+
+def test_the_challenge_names_every_scope_in_one_string_and_the_detail_every_action(auth):
+    error = refusal(auth, None, requirement(Need.PUSH, "team/app", "base/os"))
+    scope = "repository:team/app:pull,push repository:base/os:pull"
+    assert error.headers == {"WWW-Authenticate": f'{CHALLENGE},scope="{scope}"'}
+    assert error.problems[0].detail == [
+        {"Type": "repository", "Class": "", "Name": "team/app", "Action": "pull"},
+        {"Type": "repository", "Class": "", "Name": "team/app", "Action": "push"},
+        {"Type": "repository", "Class": "", "Name": "base/os", "Action": "pull"},
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_not_case_sensitive_and_blanks_around_a_token_do_not_count(auth, scheme):
+    assert auth.authorize(f"{scheme}  {sign(claims(), ROOT.key)} ", ()).subject == "alice"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"access": ...},
+        {"access": None},
+        {"aud": [SERVICE]},
+        {"aud": ["other", SERVICE]},
+        {"nbf": ...},
+        {"iat": ..., "jti": ...},
+        {"iat": 1 << 40},
+        {"more": {"than": "needed"}},
+    ],
+    ids=str,
+)
+def test_good_claims(auth, changes):
+    assert accepted(auth, sign(claims(**changes), ROOT.key)).subject == "alice"
+
+
+def test_the_identity_is_the_subject_the_address_it_acts_for_and_what_it_may_pull(auth):
+    access = [repository_access("a", "pull"), repository_access("b", "*"), repository_access("c", "push"), CATALOG]
+    token = sign(claims(*access, sub="bob", client_addr="10.0.0.1"), ROOT.key)
+    identity = accepted(auth, token)
+    assert identity == Identity("bob", "10.0.0.1", frozenset("ab"))
+    assert [name for name in ("a", "b", "c", "catalog") if identity.may_pull(name)] == ["a", "b"]
+    assert accepted(auth, sign(claims(sub=...), ROOT.key)) == Identity("", "", frozenset())
+
+
+def test_where_there_are_no_tokens_everybody_may_pull_everything():
+    assert Identity().may_pull("a")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"iss": "other"}, "issued by 'other', not by auth.token.issuer"),
+        ({"iss": "Test"}, "issued by 'Test'"),
+        ({"iss": ...}, "issued by ''"),
+        ({"aud": "other"}, "issued for 'other', not for auth.token.service"),
+        ({"aud": ["other"]}, "issued for 'other'"),
+        ({"aud": []}, "issued for ''"),
+        ({"aud": None}, "issued for ''"),
+        ({"aud": ...}, "issued for ''"),
+        ({"aud": SERVICE + "x"}, "issued for"),
+        ({"aud": 1}, "malformed claims: aud is neither a string nor a list"),
+        ({"exp": ...}, "the token has expired"),
+        ({"exp": None}, "the token has expired"),
+        ({"exp": 0}, "the token has expired"),
+        ({"exp": time.time() + 60.5}, "malformed claims: exp is not a whole number"),
+        ({"exp": "never"}, "malformed claims: exp is not a whole number"),
+        ({"access": {}, "exp": "x"}, "malformed claims"),
+        ({"access": "repository:a:pull"}, "malformed claims: access is not a list"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_claims(auth, changes, reason):
+    assert invalid(auth, sign(claims(**changes), ROOT.key)).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 5000], ids=lambda raw: ascii(raw[:4])
+)
+def test_a_payload_that_is_no_object_of_claims(auth, payload):
+    assert invalid(auth, sign(payload, ROOT.key))
+
+
+@pytest.mark.parametrize(
+    ("changes", "second", "reason"),
+    [
+        ({"exp": 1000}, 1060, None),
+        ({"exp": 1000}, 1060.5, "the token has expired"),
+        ({"exp": 1000}, 1061, "the token has expired"),
+        ({"nbf": 1000, "exp": 2000}, 940, None),
+        ({"nbf": 1000, "exp": 2000}, 939, "the token is not valid yet; compare the clocks"),
+    ],
+)
+def test_clocks_may_differ_by_a_minute(tmp_path, changes, second, reason):
+    """The second time the token is one that the registry remembers."""
+    auth = token_auth(tmp_path, clock=lambda: second)
+    token = sign(claims(**{"nbf": 0, "iat": 0, **changes}), ROOT.key)
+    for _ in range(2):
+        if reason is None:
+            assert accepted(auth, token).subject == "alice"
+        else:
+            assert invalid(auth, token).startswith(reason)
+
+
+def test_a_remembered_token_expires(tmp_path):
+    now = [time.time()]
+    auth = token_auth(tmp_path, clock=lambda: now[0])
+    token = sign(claims(exp=int(now[0]) + 10), ROOT.key)
+    assert accepted(auth, token)
+    now[0] += 75
+    assert invalid(auth, token) == "the token has expired"
+
+
+def test_many_tokens_do_not_fill_the_memory(auth, monkeypatch):
+    monkeypatch.setattr("registry_service.auth._REMEMBERED_TOKENS", 3)
+    tokens = [sign(claims(jti=str(number)), EC_ROOT.key) for number in range(6)]
+    for token in tokens:
+        accepted(auth, token)
+    assert list(auth._verified) == tokens[3:]
+
+
+@pytest.mark.parametrize(
+    ("access", "needed"),
+    [
+        ([], requirement(Need.LOGIN)),
+        ([("team/app", "pull")], requirement(Need.PULL, "team/app")),
+        ([("team/app", "push", "pull")], requirement(Need.PUSH, "team/app")),
+        ([("team/app", "pull"), ("team/app", "push")], requirement(Need.PUSH, "team/app")),
+        ([("team/app", "*")], requirement(Need.PUSH, "team/app")),
+        ([("team/app", "*")], requirement(Need.DELETE, "team/app")),
+        ([("team/app", "pull", "push"), ("base", "pull")], requirement(Need.PUSH, "team/app", "base")),
+        ([CATALOG], requirement(Need.CATALOG)),
+    ],
+    ids=str,
+)
+def test_a_token_that_permits_enough(auth, access, needed):
+    entries = [one if isinstance(one, dict) else repository_access(*one) for one in access]
+    assert auth.authorize(f"Bearer {sign(claims(*entries), EC_ROOT.key)}", needed).subject == "alice"
+
+
+@pytest.mark.parametrize(
+    ("access", "needed"),
+    [
+        ([], requirement(Need.PULL, "team/app")),
+        ([("team/app",)], requirement(Need.PULL, "team/app")),
+        ([("team/app", "pull")], requirement(Need.PUSH, "team/app")),
+        ([("team/app", "push")], requirement(Need.PUSH, "team/app")),
+        ([("team/app", "pull", "push")], requirement(Need.DELETE, "team/app")),
+        ([("team/*", "*")], requirement(Need.PULL, "team/app")),
+        ([("*", "*")], requirement(Need.PULL, "team/app")),
+        ([("team/app/x", "*"), ("team", "*"), ("team/ap", "*")], requirement(Need.PULL, "team/app")),
+        ([("team/app", "PULL")], requirement(Need.PULL, "team/app")),
+        ([{"type": "registry", "name": "team/app", "actions": ["*"]}], requirement(Need.PULL, "team/app")),
+        ([("team/app", "pull", "push")], requirement(Need.PUSH, "team/app", "base")),
+        ([("base", "*"), ("team/app", "pull")], requirement(Need.PUSH, "team/app", "base")),
+        ([("catalog", "*")], requirement(Need.CATALOG)),
+        ([{**CATALOG, "actions": ["pull"]}], requirement(Need.CATALOG)),
+    ],
+    ids=str,
+)
+def test_a_token_that_permits_too_little_is_answered_with_all_that_is_needed(auth, access, needed):
+    entries = [one if isinstance(one, dict) else repository_access(*one) for one in access]
+    error = refusal(auth, f"Bearer {sign(claims(*entries), EC_ROOT.key)}", needed)
+    scope = " ".join(map(str, needed))
+    assert error.headers == {"WWW-Authenticate": f'{CHALLENGE},scope="{scope}",error="insufficient_scope"'}
+    assert [one["Action"] for one in error.problems[0].detail] == [action for one in needed for action in one.actions]

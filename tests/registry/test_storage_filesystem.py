@@ -1,0 +1,222 @@
+"""The filesystem driver keeps the contract, and what a disk asks for beyond it."""
+
+import asyncio
+import errno
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry_service.storage.driver import StorageFull
+from registry_service.storage.filesystem import FilesystemDriver
+from tests.registry.driver_contract import DriverContract, content
+
+APPENDER = """
+import asyncio, sys
+from pathlib import Path
+from registry_service.storage.driver import WrongOffset
+from registry_service.storage.filesystem import FilesystemDriver
+
+async def main(root, letter, count):
+    driver = FilesystemDriver(Path(root))
+    while count:
+        try:
+            await driver.append("a/b", (await driver.stat("a/b")).size, letter.encode() * 1000)
+            count -= 1
+        except WrongOffset:
+            continue
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def driver(root):
+    return FilesystemDriver(root)
+
+
+class TestFilesystemDriver(DriverContract):
+    """The driver is the fixture above."""
+
+
+def files(root):
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_the_folder_is_made_with_its_parents_and_left_empty(tmp_path):
+    FilesystemDriver(tmp_path / "a/b/c")
+    assert list((tmp_path / "a/b/c").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_at_the_start(tmp_path):
+    """Below a regular file even root can write nothing."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="Not a directory"):
+        FilesystemDriver(tmp_path / "file/root")
+
+
+def test_a_root_that_is_a_file_is_an_error_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        FilesystemDriver(tmp_path / "file")
+
+
+async def test_a_key_is_the_file_of_its_name_with_its_very_bytes(driver, root):
+    await driver.write("docker/registry/v2/x/link", b"sha256:ab")
+    assert files(root) == ["docker/registry/v2/x/link"]
+    assert (root / "docker/registry/v2/x/link").read_bytes() == b"sha256:ab"
+
+
+async def test_another_driver_over_the_same_folder_sees_the_same(driver, root):
+    await driver.append("a/b", 0, b"one")
+    other = await asyncio.to_thread(FilesystemDriver, root)
+    await other.append("a/b", 3, b"two")
+    assert await driver.read("a/b") == b"onetwo"
+
+
+async def test_unfinished_writes_of_a_crash_are_no_keys(driver, root):
+    await driver.write("tags/v1", b"x")
+    (root / "tags/link.0b07f5b5-1e5f-4e5a-8d6a-3f0a5c4b2e11.tmp").write_bytes(b"half")
+    assert await driver.children("tags") == ["v1"]
+
+
+async def test_a_folder_with_unfinished_writes_can_be_deleted(driver, root):
+    await driver.write("tags/v1/link", b"x")
+    (root / "tags/v1/link.0b07f5b5.tmp").write_bytes(b"half")
+    await driver.delete("tags/v1")
+    assert files(root) == []
+
+
+async def test_a_write_leaves_no_temporary_file(driver, root):
+    await asyncio.gather(*(driver.write("a/b", content(100, number)) for number in range(10)))
+    assert files(root) == ["a/b"]
+
+
+@pytest.fixture
+def calls(driver, root, monkeypatch):
+    """What the driver asks of the system, in order. A power cut cannot be had here, so its defence is looked at."""
+    seen = []
+
+    def short(path):
+        return re.sub(r"\.[0-9a-f-]{36}\.tmp$", ".tmp", os.path.relpath(path, root))
+
+    def spy(name, describe):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *args, **more: [seen.append(f"{name} {describe(*args)}"), real(*args, **more)][1]
+        )
+
+    spy("fsync", lambda handle: short(Path(f"/proc/self/fd/{handle}").readlink()))
+    spy("replace", lambda source, target: f"{short(source)} {short(target)}")
+    spy("mkdir", lambda path, *_: short(path))
+    return seen
+
+
+async def test_a_write_is_synced_before_its_rename_and_its_folders_after(driver, calls):
+    await driver.write("a/b/key", b"x")
+    assert calls == [
+        "mkdir a", "fsync .", "mkdir a/b", "fsync a",
+        "fsync a/b/key.tmp", "replace a/b/key.tmp a/b/key", "fsync a/b",
+    ]  # fmt: skip
+
+
+async def test_a_move_makes_the_appended_bytes_durable_first(driver, calls):
+    await driver.append("up/data", 0, b"x")
+    del calls[:]
+    await driver.move("up/data", "blob/data", 1)
+    assert calls == ["fsync up/data", "mkdir blob", "fsync .", "replace up/data blob/data", "fsync blob"]
+
+
+async def test_a_deletion_is_synced(driver, calls):
+    await driver.write("a/b", b"x")
+    del calls[:]
+    await driver.delete("a/b")
+    assert calls == ["fsync a"]
+
+
+async def test_several_processes_append_to_one_key_without_interleaving(driver, root):
+    await driver.append("a/b", 0, b"")
+    command = [sys.executable, "-c", APPENDER, str(root)]
+    processes = [await asyncio.create_subprocess_exec(*command, letter, "40") for letter in "xyz"]
+    assert [await process.wait() for process in processes] == [0, 0, 0]
+    whole = await driver.read("a/b")
+    records = [whole[i : i + 1000] for i in range(0, len(whole), 1000)]
+    assert sorted(records) == [letter * 1000 for letter in (b"x", b"y", b"z") for _ in range(40)]
+
+
+async def test_appending_to_a_full_device_is_storage_full(driver, root):
+    """/dev/full has no room for anybody, so this needs neither root nor a disk of its own."""
+    (root / "f").mkdir()
+    (root / "f/key").symlink_to("/dev/full")
+    with pytest.raises(StorageFull):
+        await driver.append("f/key", 0, b"x")
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A driver over a disk of 64 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small disk takes rights that are not given here")
+    yield FilesystemDriver(folder)
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_write_to_a_full_disk_is_storage_full_and_keeps_the_old_bytes(tiny, tmp_path):
+    await tiny.write("a/b", b"old")
+    with pytest.raises(StorageFull):
+        await tiny.write("a/b", content(100_000))
+    assert await tiny.read("a/b") == b"old"
+    assert files(tmp_path / "tiny") == ["a/b"]
+
+
+async def test_an_append_to_a_full_disk_keeps_what_fitted_and_goes_on_later(tiny):
+    await tiny.write("ballast", content(20_000))
+    with pytest.raises(StorageFull):
+        await tiny.append("a/b", 0, content(100_000))
+    size = (await tiny.stat("a/b")).size
+    assert 0 < size < 64 << 10
+    await tiny.delete("ballast")
+    await tiny.append("a/b", size, content(100_000)[size : size + 5000])
+    assert await tiny.read("a/b") == content(100_000)[: size + 5000]
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, OSError)]
+)
+async def test_what_the_disk_says_at_the_last_moment_leaves_the_old_bytes(driver, root, monkeypatch, number, error):
+    """Patched, for no disk here has a quota, or fails on being asked to."""
+    await driver.write("a/b", b"old")
+
+    def fail(handle):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(error) as caught:
+            await driver.write("a/b", b"new")
+    assert isinstance(caught.value, StorageFull) == (error is StorageFull)
+    assert await driver.read("a/b") == b"old"
+    assert files(root) == ["a/b"]
+
+
+async def test_what_is_read_is_the_file_that_was_opened_even_when_it_is_replaced_or_deleted_meanwhile(driver):
+    whole = content((2 << 20) + 10)
+    await driver.append("up", 0, whole)
+    await driver.move("up", "a/b", len(whole))
+    stream = driver.stream("a/b", 0, len(whole))
+    chunks = [await anext(stream)]
+    await driver.write("a/b", b"new")
+    await driver.delete("a/b")
+    chunks += [chunk async for chunk in stream]
+    assert b"".join(chunks) == whole
