@@ -1,0 +1,84 @@
+import sqlite3
+
+import pytest
+
+from web_service.sessions import Sessions
+
+
+@pytest.fixture
+def clock():
+    return [1000.0]
+
+
+@pytest.fixture
+def sessions(database, users, clock):
+    return Sessions(database, 3600, lambda: clock[0])
+
+
+@pytest.fixture
+async def admin(users):
+    return await users.named("admin")
+
+
+async def test_a_token_finds_its_user(sessions, admin):
+    token = await sessions.start(admin.id)
+    assert await sessions.user(token) == admin
+    assert await sessions.user("guess") is None
+    assert await sessions.user("") is None
+
+
+async def test_every_session_has_its_own_token(sessions, admin):
+    assert await sessions.start(admin.id) != await sessions.start(admin.id)
+
+
+async def test_the_database_does_not_hold_the_token(sessions, admin, database):
+    token = await sessions.start(admin.id)
+    with sqlite3.connect(database.path) as connection:
+        assert token not in str(list(connection.execute("select * from sessions")))
+    connection.close()
+
+
+async def test_a_session_ends_when_its_time_is_over(sessions, admin, clock):
+    token = await sessions.start(admin.id)
+    clock[0] += 3599
+    assert await sessions.user(token)
+    clock[0] += 1
+    assert await sessions.user(token) is None
+
+
+async def test_a_session_can_be_ended(sessions, admin):
+    token, other = await sessions.start(admin.id), await sessions.start(admin.id)
+    await sessions.end(token)
+    assert await sessions.user(token) is None
+    assert await sessions.user(other)
+
+
+async def test_a_new_password_ends_all_sessions_of_the_user(sessions, admin, users):
+    token = await sessions.start(admin.id)
+    await users.set_password(admin.id, "hash")
+    assert await sessions.user(token) is None
+
+
+async def test_a_disabled_user_has_no_session_and_gets_none_back(sessions, admin, users):
+    user = await users.create("dev", "hash")
+    token = await sessions.start(user.id)
+    await users.set_enabled(user.id, enabled=False, by=admin.id)
+    assert await sessions.user(token) is None
+    await users.set_enabled(user.id, enabled=True, by=admin.id)
+    assert await sessions.user(token) is None
+
+
+async def test_a_deleted_user_has_no_session(sessions, admin, users):
+    user = await users.create("dev", "hash")
+    token = await sessions.start(user.id)
+    await users.delete(user.id, by=admin.id)
+    assert await sessions.user(token) is None
+
+
+async def test_expired_sessions_are_forgotten(sessions, admin, clock):
+    await sessions.start(admin.id)
+    clock[0] += 1800
+    token = await sessions.start(admin.id)
+    clock[0] += 1800
+    assert await sessions.purge() == 1
+    assert await sessions.user(token)

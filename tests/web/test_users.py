@@ -1,0 +1,142 @@
+import asyncio
+
+import pytest
+
+from web_service.access import Level, Rule
+from web_service.errors import Conflict, Invalid, NotFound, Refused
+from web_service.roles import RuleDraft
+from web_service.users import Users, check_name
+
+
+async def ids(roles):
+    return {role.name: role.id for role in await roles.all()}
+
+
+async def test_an_empty_database_gets_one_administrator_with_a_password_to_change(users):
+    (admin,) = await users.all()
+    assert (admin.name, admin.is_admin, admin.may_browse, admin.default_password) == ("admin", True, True, True)
+    assert await users.default_password_in_use()
+
+
+async def test_a_chosen_first_password_is_not_the_default_one(database):
+    users = Users(database)
+    assert await users.seed("something else")
+    assert not await users.default_password_in_use()
+
+
+async def test_seeding_happens_once(users):
+    assert not await users.seed("other")
+    assert len(await users.all()) == 1
+
+
+async def test_the_default_password_is_gone_once_it_was_changed(users):
+    (admin,) = await users.all()
+    await users.set_password(admin.id, "hash")
+    assert not await users.default_password_in_use()
+    assert (await users.credentials("admin")).password_hash == "hash"
+
+
+async def test_a_user_has_the_rules_of_enabled_roles_only(users, roles):
+    user = await users.create("dev", "hash")
+    assert (user.roles, user.rules, user.may_browse) == ((), (), False)
+    by_name = await ids(roles)
+    await roles.add_rule(by_name["read-all"], RuleDraft("10.*", "x/**", "push"))
+    await users.grant(user.id, by_name["read-all"])
+    await users.grant(user.id, by_name["UI_USER"])
+    user = await users.named("dev")
+    assert user.rules == (
+        Rule("*", "**", Level.PULL, "read-all"),
+        Rule("10.*", "x/**", Level.PUSH, "read-all"),
+    )
+    assert user.may_browse
+    assert not user.is_admin
+    await roles.set_enabled(by_name["read-all"], enabled=False)
+    user = await users.get(user.id)
+    assert user.rules == ()
+    assert [(role.name, role.enabled) for role in user.roles] == [("UI_USER", True), ("read-all", False)]
+
+
+async def test_granting_twice_is_granting_once(users, roles):
+    user, by_name = await users.create("dev", "hash"), await ids(roles)
+    for _ in range(2):
+        await users.grant(user.id, by_name["read-all"])
+    assert len((await users.get(user.id)).roles) == 1
+    await users.revoke(user.id, by_name["read-all"])
+    assert (await users.get(user.id)).roles == ()
+
+
+@pytest.mark.parametrize("name", ["dev", "a.b-c_d@example.com", "张三", "7", "x" * 64])
+def test_usable_names(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a:b", "-a", ".a", "x" * 65, "a\n", "registry-web", "Registry-Web", "<b>"]
+)
+def test_unusable_names(name):
+    with pytest.raises(Invalid):
+        check_name(name)
+
+
+async def test_a_name_is_taken_once(users):
+    await users.create("dev", "hash")
+    with pytest.raises(Conflict):
+        await users.create("dev", "hash")
+
+
+async def test_two_at_the_same_moment_make_one_user(users):
+    results = await asyncio.gather(*(users.create("dev", "hash") for _ in range(5)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Conflict"] * 4 + ["User"]
+
+
+async def test_the_last_administrator_stays(users, roles):
+    (admin,) = await users.all()
+    ui_admin = (await ids(roles))["UI_ADMIN"]
+    other = await users.create("other", "hash")
+    for attempt in (
+        users.revoke(admin.id, ui_admin),
+        users.delete(admin.id, by=other.id),
+        users.set_enabled(admin.id, enabled=False, by=other.id),
+    ):
+        with pytest.raises(Refused, match="last administrator"):
+            await attempt
+    await users.grant(other.id, ui_admin)
+    await users.set_enabled(other.id, enabled=False, by=admin.id)
+    with pytest.raises(Refused, match="last administrator"):
+        await users.revoke(admin.id, ui_admin)
+    await users.set_enabled(other.id, enabled=True, by=admin.id)
+    await users.delete(admin.id, by=other.id)
+    assert [user.name for user in await users.all()] == ["other"]
+
+
+async def test_of_two_administrators_who_delete_each_other_one_stays(users, roles):
+    (admin,) = await users.all()
+    other = await users.create("other", "hash")
+    await users.grant(other.id, (await ids(roles))["UI_ADMIN"])
+    attempts = users.delete(admin.id, by=other.id), users.delete(other.id, by=admin.id)
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert sum(isinstance(result, Refused) for result in results) == 1
+    assert len(await users.all()) == 1
+
+
+async def test_nobody_deletes_or_disables_himself(users, roles):
+    user = await users.create("dev", "hash")
+    await users.grant(user.id, (await ids(roles))["UI_ADMIN"])
+    with pytest.raises(Refused, match="your own"):
+        await users.delete(user.id, by=user.id)
+    with pytest.raises(Refused, match="your own"):
+        await users.set_enabled(user.id, enabled=False, by=user.id)
+
+
+async def test_who_is_not_there_is_not_found(users):
+    for attempt in (users.get(99), users.delete(99, by=1), users.set_password(99, "x"), users.grant(99, 1)):
+        with pytest.raises(NotFound):
+            await attempt
+    assert await users.named("nobody") is None
+    assert await users.credentials("nobody") is None
+
+
+async def test_the_chosen_language_is_kept(users):
+    (admin,) = await users.all()
+    await users.set_language(admin.id, "zh-CN")
+    assert (await users.get(admin.id)).language == "zh-CN"

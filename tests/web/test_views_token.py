@@ -1,0 +1,225 @@
+"""/api/auth over the wire."""
+
+import base64
+import logging
+
+import jwt
+import pytest
+from aiohttp import encode_basic_auth
+
+from web_service.roles import RuleDraft
+
+SCOPE = "repository:team/app:pull,push"
+
+
+def access(body):
+    claims = jwt.decode(body["token"], options={"verify_signature": False})
+    return [f"{entry['type']}:{entry['name']}:{','.join(entry['actions'])}" for entry in claims["access"]]
+
+
+async def test_a_login_without_scope_gets_a_valid_token_for_nothing(console):
+    response = await console.token(service="registry:5000")
+    body = await response.json()
+    assert response.status == 200
+    assert response.content_type == "application/json"
+    assert set(body) == {"token", "access_token", "expires_in", "issued_at"}
+    assert body["token"] == body["access_token"]
+    assert body["expires_in"] == 600
+    claims = jwt.decode(body["token"], options={"verify_signature": False})
+    assert (claims["sub"], claims["aud"], claims["iss"], claims["access"]) == ("admin", "registry:5000", "test", [])
+    assert body["issued_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("roles", "scopes", "granted"),
+    [
+        (["write-all"], [SCOPE], [SCOPE]),
+        (["read-all"], [SCOPE], ["repository:team/app:pull"]),
+        (["write-all"], ["repository:team/app:pull"], ["repository:team/app:pull"]),
+        (["read-all"], ["repository:team/app:push"], []),
+        ([], [SCOPE], []),
+        (["UI_ADMIN"], [SCOPE], []),
+        (["UI_ADMIN"], ["registry:catalog:*"], ["registry:catalog:*"]),
+        (["write-all"], ["registry:catalog:*"], []),
+        (["UI_ADMIN"], ["registry:other:*"], []),
+        (["read-all"], ["repository:a:pull", "repository:b:pull"], ["repository:a:pull", "repository:b:pull"]),
+        (["read-all"], ["repository:a:pull repository:b:pull,push"], ["repository:a:pull", "repository:b:pull"]),
+        (["write-all"], ["repository:a:pull", "repository:a:push"], ["repository:a:pull,push"]),
+        (["write-all"], ["repository(plugin):a:pull"], ["repository:a:pull"]),
+        (["write-all"], ["repository:Bad/../name:pull"], []),
+        (["write-all"], ["something:a:pull"], []),
+        (["UI_DELETE"], ["repository:a:ui-delete,delete"], []),
+    ],
+)
+async def test_granted_is_what_was_asked_for_and_is_allowed(console, roles, scopes, granted):
+    await console.user("dev", *roles)
+    client = await console.new_client(console.server)
+    response = await client.get(
+        "/api/auth",
+        params=[("scope", scope) for scope in scopes],
+        headers={"Authorization": encode_basic_auth("dev", "correct horse")},
+    )
+    assert response.status == 200
+    assert access(await response.json()) == granted
+
+
+async def test_the_subject_is_who_signed_in_whatever_the_account_parameter_says(console):
+    await console.user("dev")
+    response = await console.token(user="dev", password="correct horse", account="admin")
+    assert jwt.decode((await response.json())["token"], options={"verify_signature": False})["sub"] == "dev"
+
+
+async def test_rules_look_at_the_address(console):
+    user = await console.user("dev")
+    role = await console.parts.roles.create("remote")
+    await console.parts.users.grant(user.id, role.id)
+    await console.parts.roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "**", "push"))
+    response = await console.token(user="dev", password="correct horse", scope=SCOPE)
+    assert access(await response.json()) == []
+    await console.parts.roles.add_rule(role.id, RuleDraft("127.0.0.0/8", "**", "pull"))
+    response = await console.token(user="dev", password="correct horse", scope=SCOPE)
+    assert access(await response.json()) == ["repository:team/app:pull"]
+
+
+async def test_a_forwarded_address_of_a_stranger_is_not_believed(console):
+    user = await console.user("dev")
+    role = await console.parts.roles.create("remote")
+    await console.parts.users.grant(user.id, role.id)
+    await console.parts.roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "**", "push"))
+    client = await console.new_client(console.server)
+    headers = {"Authorization": encode_basic_auth("dev", "correct horse"), "X-Forwarded-For": "10.1.1.1"}
+    response = await client.get("/api/auth", params={"scope": SCOPE}, headers=headers)
+    assert access(await response.json()) == []
+
+
+async def test_a_disabled_role_grants_nothing(console):
+    user = await console.user("dev", "write-all")
+    await console.parts.roles.set_enabled(user.roles[0].id, enabled=False)
+    response = await console.token(user="dev", password="correct horse", scope=SCOPE)
+    assert access(await response.json()) == []
+
+
+@pytest.mark.parametrize("password", ["with:colon:s", "密码密码密码密码", "pässwörter", " blanks "])
+async def test_passwords_may_hold_anything(console, password):
+    user = await console.user("dev")
+    await console.parts.users.set_password(user.id, await console.parts.authenticator.hash_new("dev", password))
+    assert (await console.token(user="dev", password=password)).status == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic !!!",
+        "Bearer abc",
+        "Basic " + base64.b64encode(b"no-colon").decode(),
+        "Basic " + base64.b64encode(b"admin:").decode(),
+        "Basic " + base64.b64encode(b"admin:wrong").decode(),
+        "Basic " + base64.b64encode(b"nobody:admin").decode(),
+        "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode(),
+    ],
+)
+async def test_without_good_credentials_the_answer_is_401_as_docker_shows_it(console, header):
+    client = await console.new_client(console.server)
+    response = await client.get("/api/auth", headers={} if header is None else {"Authorization": header})
+    body = await response.json()
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"] == 'Basic realm="registry:5000"'
+    assert body["errors"][0]["code"] == "UNAUTHORIZED"
+    assert body["errors"][0]["message"]
+    assert "token" not in body
+
+
+async def test_a_disabled_account_is_told_so(console):
+    await console.user("dev", enabled=False)
+    response = await console.token(user="dev", password="correct horse")
+    assert (response.status, (await response.json())["errors"][0]["message"]) == (401, "This account is disabled.")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"service": "other"}, "auth.token.service"),
+        ({"scope": "repository:team/app"}, "type:name:actions"),
+        ({"scope": "nonsense"}, "type:name:actions"),
+        ({"scope": "repository:a:PULL"}, "lower case"),
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_a_400_in_clear_words(console, query, words):
+    response = await console.token(**query)
+    assert response.status == 400
+    assert words in (await response.json())["errors"][0]["message"]
+
+
+async def test_a_guesser_is_told_to_wait(console):
+    for number in range(10):
+        assert (await console.token(password=f"guess {number}")).status == 401
+    response = await console.token()
+    assert response.status == 429
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    assert (await response.json())["errors"][0]["code"] == "TOOMANYREQUESTS"
+
+
+async def post(console, **fields):
+    client = await console.new_client(console.server)
+    return await client.post("/api/auth", data=fields)
+
+
+async def test_a_form_with_a_password_gets_a_token(console):
+    await console.user("dev", "write-all")
+    response = await post(
+        console,
+        grant_type="password",
+        username="dev",
+        password="correct horse",
+        service="registry:5000",
+        client_id="containerd-client",
+        scope=f"{SCOPE} repository:b:pull",
+    )
+    body = await response.json()
+    assert response.status == 200
+    assert access(body) == [SCOPE, "repository:b:pull"]
+    assert body["scope"] == f"{SCOPE} repository:b:pull"
+    assert body["access_token"] == body["token"]
+    assert "refresh_token" not in body
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "error"),
+    [
+        ({"grant_type": "password", "username": "admin", "password": "wrong"}, 401, "invalid_grant"),
+        ({"grant_type": "password", "username": "admin"}, 400, "invalid_request"),
+        ({"grant_type": "password", "username": "admin", "password": "admin", "service": "x"}, 400, "invalid_request"),
+        ({"grant_type": "password", "username": "admin", "password": "admin", "scope": "x"}, 400, "invalid_request"),
+        ({"grant_type": "refresh_token", "refresh_token": "x"}, 400, "unsupported_grant_type"),
+        ({}, 400, "unsupported_grant_type"),
+    ],
+)
+async def test_other_forms_are_refused_in_json(console, fields, status, error):
+    response = await post(console, **fields)
+    body = await response.json()
+    assert (response.status, body["error"]) == (status, error)
+    assert body["errors"][0]["message"] == body["error_description"]
+
+
+async def test_without_accounts_there_are_no_tokens(start, with_registry):
+    console = await start(with_registry(auth={"enabled": False}))
+    for response in (await console.token(), await post(console, grant_type="password")):
+        assert response.status == 404
+        assert "switched off" in (await response.json())["errors"][0]["message"]
+
+
+async def test_one_line_is_logged_and_no_secret(console, caplog):
+    caplog.set_level(logging.DEBUG)
+    await console.user("dev", "read-all")
+    caplog.clear()
+    token = (await (await console.token(user="dev", password="correct horse", scope=SCOPE)).json())["token"]
+    (line,) = [record.fields for record in caplog.records if record.name == "web.request"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (line["user"], line["scope"], line["granted"]) == ("dev", SCOPE, "repository:team/app:pull")
+    assert (line["jti"], line["status"], line["address"]) == (claims["jti"], 200, "127.0.0.1")
+    logged = " ".join(f"{record.getMessage()} {getattr(record, 'fields', '')}" for record in caplog.records)
+    for secret in ("correct horse", token, base64.b64encode(b"dev:correct horse").decode()):
+        assert secret not in logged

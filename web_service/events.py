@@ -1,0 +1,122 @@
+"""Events: what happened in the registry, recorded once by the registry's own event id."""
+
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from web_service.db import Database
+from web_service.models import EventRow
+
+PAGE_SIZE: Final = 50
+_MOST_VARIABLES: Final = 500
+"""Rows per statement: far below what SQLite binds at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One push, pull, mount or deletion; `time` is seconds since the epoch."""
+
+    event_id: str
+    time: int
+    user: str
+    action: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+    media_type: str = ""
+    address: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events to show. `visible` None means every repository; else those, and the user's own events."""
+
+    user: str = ""
+    repository: str = ""
+    action: str = ""
+    visible: frozenset[str] | None = None
+    viewer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events, newest first, and whether older ones follow."""
+
+    events: tuple[Event, ...]
+    number: int
+    has_next: bool
+
+
+class Events:
+    """Records and finds events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, events: Collection[Event]) -> int:
+        """Keep the events that are not known yet and return how many those were."""
+        return await self._database.write(_record, tuple(events))
+
+    async def page(self, wanted: Wanted, number: int = 1, size: int = PAGE_SIZE) -> Page:
+        """Return one page, counted from 1."""
+        return await self._database.read(_page, wanted, number, size)
+
+    async def repositories(self) -> frozenset[str]:
+        """Return the names of all repositories that events speak of."""
+        return await self._database.read(_repositories)
+
+    async def purge(self, retention: float) -> int:
+        """Forget what is older than `retention` seconds and return how many events that were."""
+        return await self._database.write(_purge, int(time.time() - retention))
+
+
+def _record(events: Iterable[Event]) -> int:
+    recorded = 0
+    for event in events:
+        insertion = EventRow.insert(**{name: getattr(event, name) for name in _COLUMNS}).on_conflict_ignore()
+        recorded += insertion.as_rowcount().execute()
+    return recorded
+
+
+_COLUMNS: Final = tuple(Event.__dataclass_fields__)
+
+
+def _page(wanted: Wanted, number: int, size: int) -> Page:
+    query = _matching(wanted).order_by(EventRow.time.desc(), EventRow.id.desc())
+    rows = list(query.limit(size + 1).offset((number - 1) * size))
+    return Page(tuple(_event(row) for row in rows[:size]), number, len(rows) > size)
+
+
+def _matching(wanted: Wanted) -> Any:
+    query = EventRow.select()
+    if wanted.user:
+        query = query.where(EventRow.user == wanted.user)
+    if wanted.action:
+        query = query.where(EventRow.action == wanted.action)
+    if wanted.repository:
+        query = query.where(EventRow.repository.contains(wanted.repository))
+    if wanted.visible is not None:
+        query = query.where(_visible(wanted.visible) | (EventRow.user == wanted.viewer))
+    return query
+
+
+def _visible(names: frozenset[str]) -> Any:
+    ordered = sorted(names)
+    condition = EventRow.repository.in_(ordered[:_MOST_VARIABLES])
+    for start in range(_MOST_VARIABLES, len(ordered), _MOST_VARIABLES):
+        condition |= EventRow.repository.in_(ordered[start : start + _MOST_VARIABLES])
+    return condition
+
+
+def _event(row: EventRow) -> Event:
+    return Event(**{name: getattr(row, name) for name in _COLUMNS})
+
+
+def _repositories() -> frozenset[str]:
+    return frozenset(row.repository for row in EventRow.select(EventRow.repository).distinct())
+
+
+def _purge(before: int) -> int:
+    return int(EventRow.delete().where(EventRow.time < before).execute())

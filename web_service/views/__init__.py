@@ -1,0 +1,70 @@
+"""The route table: every address, what answers it, and who may use it. Nothing changes anything by GET."""
+
+from typing import Final
+
+from aiohttp import web
+
+from web_service.views import (
+    account,
+    deletion,
+    events,
+    notification,
+    repositories,
+    roles,
+    signin,
+    status,
+    token,
+    users,
+)
+from web_service.views.routing import NEEDS, Needs, Route
+
+ROUTES: Final = (
+    Route("GET", "/api/auth", token.get_token, Needs.MACHINE),
+    Route("POST", "/api/auth", token.post_token, Needs.MACHINE),
+    Route("POST", "/api/notification", notification.receive, Needs.MACHINE),
+    Route("GET", "/api/health", notification.health, Needs.MACHINE),
+    Route("GET", "/login", signin.show_sign_in, Needs.OPEN),
+    Route("POST", "/login", signin.sign_in, Needs.OPEN),
+    Route("POST", "/logout", signin.sign_out, Needs.OPEN),
+    Route("POST", "/language", signin.choose_language, Needs.OPEN),
+    Route("GET", "/", repositories.show_repositories, Needs.BROWSE),
+    Route("GET", "/repo/tags/{name:.+}", repositories.show_tags, Needs.BROWSE),
+    Route("GET", "/repo/tag/{name:.+}/{tag}", repositories.show_image, Needs.BROWSE),
+    Route("GET", "/repo/delete/{name:.+}/{tag}", deletion.confirm, Needs.BROWSE),
+    Route("POST", "/repo/delete/{name:.+}/{tag}", deletion.delete, Needs.BROWSE),
+    Route("GET", "/event/index", events.show_events, Needs.BROWSE),
+    Route("GET", "/account", account.show_account),
+    Route("GET", "/account/index", account.show_account),
+    Route("POST", "/account/updatePassword", account.change_password),
+    Route("GET", "/user/index", users.show_users, Needs.ADMIN),
+    Route("GET", "/user/add", users.show_new_user, Needs.ADMIN),
+    Route("POST", "/user/create", users.create_user, Needs.ADMIN),
+    Route("GET", r"/user/show/{id:\d{1,9}}", users.show_user, Needs.ADMIN),
+    Route("POST", r"/user/update/{id:\d{1,9}}", users.update_user, Needs.ADMIN),
+    Route("POST", r"/user/addRole/{id:\d{1,9}}", users.add_role, Needs.ADMIN),
+    Route("POST", r"/user/deleteRole/{id:\d{1,9}}", users.remove_role, Needs.ADMIN),
+    Route("GET", r"/user/delete/{id:\d{1,9}}", users.confirm_delete_user, Needs.ADMIN),
+    Route("POST", r"/user/delete/{id:\d{1,9}}", users.delete_user, Needs.ADMIN),
+    Route("GET", "/role/index", roles.show_roles, Needs.ADMIN),
+    Route("POST", "/role/create", roles.create_role, Needs.ADMIN),
+    Route("GET", r"/role/show/{id:\d{1,9}}", roles.show_role, Needs.ADMIN),
+    Route("POST", r"/role/update/{id:\d{1,9}}", roles.update_role, Needs.ADMIN),
+    Route("GET", r"/role/delete/{id:\d{1,9}}", roles.confirm_delete_role, Needs.ADMIN),
+    Route("POST", r"/role/delete/{id:\d{1,9}}", roles.delete_role, Needs.ADMIN),
+    Route("POST", r"/role/addAcl/{id:\d{1,9}}", roles.add_rule, Needs.ADMIN),
+    Route("GET", r"/role/editAcl/{id:\d{1,9}}/{rule:\d{1,9}}", roles.show_rule, Needs.ADMIN),
+    Route("POST", r"/role/editAcl/{id:\d{1,9}}/{rule:\d{1,9}}", roles.update_rule, Needs.ADMIN),
+    Route("POST", r"/role/deleteAcl/{id:\d{1,9}}/{rule:\d{1,9}}", roles.delete_rule, Needs.ADMIN),
+    Route("GET", "/status", status.show_status, Needs.OPERATE),
+    Route("GET", "/status/index", status.show_status, Needs.OPERATE),
+)
+"""Everything but the static files, which are open."""
+
+
+def add_routes(app: web.Application) -> None:
+    """Give the application the routes of the table; GET answers HEAD as well."""
+    needs: dict[web.AbstractRoute, Needs] = {}
+    for route in ROUTES:
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            needs[app.router.add_route(method, route.path, route.handler)] = route.needs
+    app[NEEDS] = needs

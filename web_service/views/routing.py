@@ -1,0 +1,79 @@
+"""What a route says about itself, and the keys under which views find the parts of the service and their visitor."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+import jinja2
+from aiohttp import web
+
+from shared.draining import InFlight
+from web_service.i18n import Language
+from web_service.parts import Parts
+from web_service.proxies import Client
+from web_service.users import User
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Needs(Enum):
+    """Who may use a route."""
+
+    MACHINE = auto()
+    """Programs: they bring their own credentials, get JSON, and have no session that could be abused."""
+    OPEN = auto()
+    """Everybody."""
+    SIGNED_IN = auto()
+    """Every user; the page is about accounts and does not exist without them."""
+    BROWSE = auto()
+    """Users with UI_USER or UI_ADMIN, and everybody when nobody has to sign in."""
+    ADMIN = auto()
+    """Users with UI_ADMIN; the page is about accounts and does not exist without them."""
+    OPERATE = auto()
+    """Users with UI_ADMIN, and everybody when nobody has to sign in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the route table. What does not say otherwise is for signed-in users."""
+
+    method: str
+    path: str
+    handler: Handler
+    needs: Needs = Needs.SIGNED_IN
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request: where it comes from, in which language it is answered, and who is signed in.
+
+    `token` is the session's, or for someone not signed in that of a cookie which only proves that a form is ours.
+    `facts` go to the log line of the request.
+    """
+
+    client: Client
+    language: Language
+    user: User | None = None
+    token: str = ""
+    token_is_new: bool = False
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def csrf(self) -> str:
+        """What a form must carry to be accepted from this browser."""
+        return hashlib.sha256(f"form:{self.token}".encode()).hexdigest()
+
+
+PARTS: Final = web.AppKey("parts", Parts)
+IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
+NEEDS: Final = web.AppKey("needs", dict[web.AbstractRoute, Needs])
+TEMPLATES: Final = {code: web.AppKey(f"templates_{code}", jinja2.Environment) for code in ("en", "zh-CN")}
+VISIT: Final = web.RequestKey("visit", Visit)
+
+
+def needs_of(request: web.Request) -> Needs:
+    """Return who may use the route of a request."""
+    route = request.match_info.route
+    return request.app[NEEDS].get(route, Needs.SIGNED_IN)

@@ -1,0 +1,59 @@
+"""Signing in and out, and the language of the pages."""
+
+import logging
+
+from aiohttp import web
+
+from shared import logs
+from web_service.errors import SignInFailed
+from web_service.i18n import NAMES
+from web_service.views.page import LANGUAGE_COOKIE, SESSION_COOKIE, form, local_path, redirect, render, set_cookie
+from web_service.views.routing import PARTS, VISIT
+
+_log = logging.getLogger("web.signin")
+_YEAR = 365 * 24 * 3600
+
+
+async def show_sign_in(request: web.Request) -> web.StreamResponse:
+    """Show the sign-in form; someone who is signed in already goes on."""
+    target = local_path(request.query.get("next", ""))
+    if request[VISIT].user is not None or not request.app[PARTS].settings.has_accounts:
+        return redirect(request, target)
+    return await render(request, "login.html", next=target, name="")
+
+
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """Start a new session; whatever session the browser had is ended, so that none can be planted."""
+    parts, visit, fields = request.app[PARTS], request[VISIT], await form(request)
+    target, name = local_path(fields.get("next", "")), fields.get("name", "").strip()
+    try:
+        user = await parts.authenticator.authenticate(name, fields.get("password", ""), visit.client.address)
+    except SignInFailed as problem:
+        _log.warning("sign-in refused", extra=logs.fields(claimed=name[:64], address=visit.client.address))
+        return await render(request, "login.html", problem=problem, next=target, name=name)
+    await parts.sessions.end(request.cookies.get(SESSION_COOKIE, ""))
+    token = await parts.sessions.start(user.id)
+    visit.facts["user"] = user.name
+    response = redirect(request, target if user.may_browse or target != "/" else "/account")
+    set_cookie(request, response, SESSION_COOKIE, token, max_age=parts.sessions.lifetime)
+    return response
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End the session."""
+    await request.app[PARTS].sessions.end(request.cookies.get(SESSION_COOKIE, ""))
+    response = redirect(request, "/login")
+    response.del_cookie(SESSION_COOKIE)
+    return response
+
+
+async def choose_language(request: web.Request) -> web.StreamResponse:
+    """Remember a language: in the browser, and with the account of who is signed in."""
+    fields, user = await form(request), request[VISIT].user
+    response = redirect(request, local_path(fields.get("next", "")))
+    code = fields.get("language", "")
+    if code in NAMES:
+        set_cookie(request, response, LANGUAGE_COOKIE, code, max_age=_YEAR)
+        if user is not None:
+            await request.app[PARTS].users.set_language(user.id, code)
+    return response
