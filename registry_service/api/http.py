@@ -5,7 +5,7 @@ Sources: RFC 9110 sections 13 (conditional requests) and 14 (ranges); RFC 8288 (
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -109,6 +109,12 @@ def etag_matches(header: str, digest: str) -> bool:
     return digest in candidates or "*" in candidates
 
 
+def accepts(headers: Sequence[str], media_type: str) -> bool:
+    """Tell whether Accept headers name a media type, or everything. Weights and parameters are not looked at."""
+    ranges = {part.partition(";")[0].strip().lower() for header in headers for part in header.split(",")}
+    return not ranges.isdisjoint({media_type, "application/*", "*/*", "*"})
+
+
 def may_replace(if_match: str | None, if_none_match: str | None, present: str | None) -> bool:
     """Tell whether the conditions of a write hold; `present` is the digest that is there now, None for nothing."""
     if if_match is not None and (present is None or not etag_matches(if_match, present)):
@@ -128,5 +134,5 @@ def warning(text: str) -> str:
 
 
 def next_link(path: str, parameters: Mapping[str, str | int]) -> str:
-    """Return the Link header to the next page."""
-    return f'<{path}?{urlencode(parameters)}>; rel="next"'
+    """Return the Link header to the next page; its parameters in alphabetical order, as in the Go registry."""
+    return f'<{path}?{urlencode(sorted(parameters.items()))}>; rel="next"'

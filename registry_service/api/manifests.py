@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from registry_service.api.http import etag, etag_matches, may_replace
+from registry_service.api.http import accepts, etag, etag_matches, may_replace
 from registry_service.api.requests import (
     manifest_body_of,
     origin_of,
@@ -17,7 +17,7 @@ from registry_service.api.requests import (
     url_for,
 )
 from registry_service.errors import Code, RegistryError
-from registry_service.manifests import ManifestInvalid, parse_manifest
+from registry_service.manifests import DOCKER_LIST, ManifestInvalid, parse_manifest
 from registry_service.notifications import Target
 from registry_service.registry import StoredManifest
 from registry_service.storage.driver import ANYTHING, Changed, Expected
@@ -30,7 +30,7 @@ async def get_manifest(request: web.Request) -> web.Response:
     """Answer GET and HEAD: the bytes as they were pushed, or that the client has them already."""
     name, reference = repository_of(request), reference_of(request)
     parts = parts_of(request)
-    stored = await parts.registry.manifest(name, reference)
+    stored = await _negotiated(request, name, reference)
     headers = {"Docker-Content-Digest": str(stored.digest), "ETag": etag(str(stored.digest))}
     if etag_matches(request.headers.get("If-None-Match", ""), str(stored.digest)):
         return web.Response(status=304, headers=headers)
@@ -86,6 +86,23 @@ async def delete_manifest(request: web.Request) -> web.Response:
         targets = [Target(name, tag=str(reference))]
     await parts.notifier.notify("delete", targets, origin_of(request))
     return web.Response(status=202)
+
+
+async def _negotiated(request: web.Request, name: str, reference: Reference) -> StoredManifest:
+    """Return the manifest of a reference; for clients that know no manifest list, the image that such a tag means.
+
+    Clients from before multi-platform images ask for a tag and expect an image: the Go registry gives them the one
+    for linux/amd64, and so do we. What a digest names is never exchanged, nor an OCI index.
+    """
+    registry = parts_of(request).registry
+    stored = await registry.manifest(name, reference)
+    if stored.media_type != DOCKER_LIST or isinstance(reference, Digest):
+        return stored
+    if accepts(request.headers.getall("Accept", []), DOCKER_LIST):
+        return stored
+    children = parse_manifest(stored.body, stored.media_type).manifests
+    image = next((child.digest for child in children if child.platform == ("linux", "amd64")), None)
+    return stored if image is None else await registry.manifest(name, image)
 
 
 def _tags_of(request: web.Request, reference: Reference) -> list[Tag]:

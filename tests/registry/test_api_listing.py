@@ -21,8 +21,8 @@ async def tagged(client):
     ("query", "expected", "link"),
     [
         ("", TAGS, None),
-        ("?n=2", TAGS[:2], '</v2/team/app/tags/list?n=2&last=1.1>; rel="next"'),
-        ("?n=2&last=1.1", TAGS[2:4], '</v2/team/app/tags/list?n=2&last=a>; rel="next"'),
+        ("?n=2", TAGS[:2], '</v2/team/app/tags/list?last=1.1&n=2>; rel="next"'),
+        ("?n=2&last=1.1", TAGS[2:4], '</v2/team/app/tags/list?last=a&n=2>; rel="next"'),
         ("?n=2&last=a", TAGS[4:], None),
         ("?n=5", TAGS, None),
         ("?n=99999", TAGS, None),

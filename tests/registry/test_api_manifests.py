@@ -74,8 +74,34 @@ async def test_an_index_of_images(client, media_type):
     document = {"schemaVersion": 2, "mediaType": media_type, "manifests": [manifest.descriptor]}
     content = Content(json.dumps(document).encode(), media_type)
     assert (await put_manifest(client, NAME, "all", content)).status == 201
-    answer = await client.get(url("all"), headers={"Accept": OCI_IMAGE})
-    assert (answer.headers["Content-Type"], await answer.read()) == (media_type, content.body)
+    for reference in ("all", content.digest):
+        answer = await client.get(url(reference), headers={"Accept": media_type})
+        assert (answer.headers["Content-Type"], await answer.read()) == (media_type, content.body)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "accept", "platform", "exchanged"),
+    [
+        (DOCKER_LIST, DOCKER_IMAGE, "amd64", True),
+        (DOCKER_LIST, None, "amd64", True),
+        (DOCKER_LIST, f"{DOCKER_IMAGE};q=0.5, {DOCKER_LIST.upper()}", "amd64", False),
+        (DOCKER_LIST, "*/*", "amd64", False),
+        (DOCKER_LIST, f"{DOCKER_IMAGE}, *", "amd64", False),
+        (DOCKER_LIST, DOCKER_IMAGE, "arm64", False),
+        (OCI_INDEX, OCI_IMAGE, "amd64", False),
+    ],
+)
+async def test_a_client_that_knows_no_lists_gets_an_image(client, media_type, accept, platform, exchanged):
+    manifest = await push_image(client, NAME, "one", [blob()])
+    entry = {**manifest.descriptor, "platform": {"os": "linux", "architecture": platform}}
+    document = {"schemaVersion": 2, "mediaType": media_type, "manifests": [entry]}
+    content = Content(json.dumps(document).encode(), media_type)
+    await put_manifest(client, NAME, "all", content)
+    options = {"headers": {"Accept": accept}} if accept else {"skip_auto_headers": ["Accept"]}
+    answer = await client.get(url("all"), **options)
+    assert answer.headers["Docker-Content-Digest"] == (manifest if exchanged else content).digest
+    answer = await client.get(url(content.digest), **options)
+    assert answer.headers["Docker-Content-Digest"] == content.digest
 
 
 async def test_an_index_without_blobs_makes_a_repository(client):

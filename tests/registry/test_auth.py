@@ -154,6 +154,7 @@ def test_a_remembered_token_expires(tmp_path):
     assert accepted(auth, token)
     now[0] += 75
     assert invalid(auth, token) == "the token has expired"
+    assert not auth._verified
 
 
 def test_many_tokens_do_not_fill_the_memory(auth, monkeypatch):

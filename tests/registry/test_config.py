@@ -137,45 +137,43 @@ def test_the_file_of_the_document_can_be_adapted_by_variables_alone(path):
     assert (second.name, second.url, second.threshold) == ("second", "http://second/", 10)
 
 
+OTHER_KEYS = """\
+storage:
+  inmemory:
+  maintenance:
+    uploadpurging: {enabled: false, age: 1h, interval: 30m, dryrun: true}
+    readonly: {enabled: true}
+http:
+  addr: localhost:0
+  host: https://registry.example.com
+  prefix: /registry/
+  warnings: [be kind]
+  relativeurls: false
+  draintimeout: 5s
+  headers: {X-Frame-Options: [deny], Strict-Transport-Security: ["max-age=1", "x"]}
+  tls: {certificate: /c.pem, key: /k.pem, minimumtls: tls1.3}
+log: {level: warn, formatter: json, accesslog: {disabled: true}}
+notifications:
+  endpoints:
+    - name: a
+      url: https://a/
+      disabled: true
+      headers: {Authorization: [Bearer x]}
+      tokenfile: /t
+      ignoredmediatypes: [text/a]
+      ignore: {mediatypes: [text/b], actions: [pull]}
+validation:
+  disabled: true
+  manifests:
+    payloadsizelimit: 1000
+    indexes: {platforms: list, platformlist: [{os: linux, architecture: amd64}]}
+"""
+
+
 def test_every_other_key(path):
-    config = read(
-        path,
-        """
-        storage:
-          inmemory:
-          maintenance:
-            uploadpurging: {enabled: false, age: 1h, interval: 30m, dryrun: true}
-            readonly: {enabled: true}
-        http:
-          addr: localhost:0
-          host: https://registry.example.com
-          prefix: /registry/
-          warnings: [be kind]
-          relativeurls: false
-          draintimeout: 5s
-          headers: {X-Frame-Options: [deny], Strict-Transport-Security: ["max-age=1", "x"]}
-          tls: {certificate: /c.pem, key: /k.pem, minimumtls: tls1.3}
-        log: {level: warn, formatter: json, accesslog: {disabled: true}}
-        notifications:
-          endpoints:
-            - name: a
-              url: https://a/
-              disabled: true
-              headers: {Authorization: [Bearer x]}
-              tokenfile: /t
-              ignoredmediatypes: [text/a]
-              ignore: {mediatypes: [text/b], actions: [pull]}
-        validation:
-          disabled: true
-          manifests:
-            payloadsizelimit: 1000
-            indexes: {platforms: list, platformlist: [{os: linux, architecture: amd64}]}
-        """,
-    ).config
+    config = read(path, OTHER_KEYS).config
     purging = UploadPurging(enabled=False, age=Duration(3600.0), interval=Duration(1800.0), dryrun=True)
-    assert config.storage == Storage(
-        inmemory=InMemory(), maintenance=Maintenance(purging, Enabled(enabled=True))
-    )  # fmt: skip
+    assert config.storage == Storage(inmemory=InMemory(), maintenance=Maintenance(purging, Enabled(enabled=True)))
     assert config.http == HTTP(
         addr="localhost:0",
         host="https://registry.example.com",

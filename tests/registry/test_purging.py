@@ -43,6 +43,7 @@ async def remaining(driver, name="team/app"):
     [
         (ago(minutes=61), True),
         (ago(days=1000), True),
+        (ago(minutes=60), True),
         (ago(minutes=59), False),
         (ago(seconds=0), False),
         (ago(days=-1), False),

@@ -305,6 +305,15 @@ async def test_of_deletions_at_once_each_is_done_or_finds_nothing(registry, what
         assert {error.problems[0].code for error in failed} <= {Code.MANIFEST_UNKNOWN, Code.BLOB_UNKNOWN}
 
 
+async def test_the_bytes_of_a_manifest_are_read_once(registry, monkeypatch):
+    keys, read = [], registry.driver.read
+    monkeypatch.setattr(registry.driver, "read", lambda key: [keys.append(key), read(key)][1])
+    digest = await push(registry, IMAGE, V1)
+    for reference in (V1, digest, V1):
+        assert (await registry.manifest(NAME, reference)).body == IMAGE.body
+    assert keys.count(layout.blob(digest)) == 1
+
+
 async def test_what_another_process_does_is_seen_at_once(driver):
     here, there = Registry(driver), Registry(driver)
     second = image([LAYER], CONFIG, annotations={"a": "b"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_service.storage.driver import StorageFull
+from registry_service.storage.driver import KeyNotFound, StorageFull
 from registry_service.storage.filesystem import FilesystemDriver
 from tests.registry.driver_contract import DriverContract, content
 
@@ -140,6 +141,19 @@ async def test_a_deletion_is_synced(driver, calls):
     del calls[:]
     await driver.delete("a/b")
     assert calls == ["fsync a"]
+
+
+async def test_an_append_that_has_waited_finds_out_that_another_file_has_the_name_now(driver, root):
+    await driver.append("up/data", 0, content(10))
+    with (root / "up/data").open("rb") as moved:
+        fcntl.flock(moved, fcntl.LOCK_EX)
+        waiting = asyncio.create_task(driver.append("up/data", 10, b"more"))
+        await asyncio.sleep(0.1)
+        (root / "up/data").rename(root / "up/moved")
+        (root / "up/data").write_bytes(bytes(10))
+    with pytest.raises(KeyNotFound):
+        await waiting
+    assert [(root / "up" / name).read_bytes() for name in ("moved", "data")] == [content(10), bytes(10)]
 
 
 async def test_several_processes_append_to_one_key_without_interleaving(driver, root):

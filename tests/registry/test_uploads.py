@@ -83,12 +83,11 @@ def small_batches(monkeypatch):
 
 
 async def process(driver):
-    """Return uploads as a process that has just started sees them."""
+    """Return the uploads of a process that has just started."""
     return await asyncio.to_thread(Uploads, Registry(driver))
 
 
 async def stored(driver, digest, name=NAME):
-    """Return the bytes of a blob, read as a client reads it."""
     blob = await Registry(driver).blob(name, digest)
     return await driver.read(blob.key)
 
@@ -122,8 +121,7 @@ async def test_every_request_may_reach_another_process(driver):
     for part in cut(body, 30):
         here = await process(driver)
         upload = await here.receive(await here.get(NAME, upload.id), stream(part))
-    last = await process(driver)
-    await last.commit(await last.get(NAME, upload.id), digest_of(body))
+    await (await process(driver)).commit(upload, digest_of(body))
     assert await stored(driver, digest_of(body)) == body
 
 
@@ -134,10 +132,9 @@ async def test_an_unknown_upload(driver, upload_id):
 
 
 async def test_an_upload_belongs_to_its_repository(driver):
-    here = await process(driver)
-    upload = await here.start(NAME)
+    upload = await (await process(driver)).start(NAME)
     with refused(Code.BLOB_UPLOAD_UNKNOWN):
-        await here.get("other/app", upload.id)
+        await (await process(driver)).get("other/app", upload.id)
 
 
 async def test_a_wrong_digest_ends_the_upload_and_stores_nothing(driver):
@@ -167,8 +164,8 @@ async def test_a_closed_upload_cannot_be_closed_again(driver):
 async def test_a_cancelled_upload_is_gone_and_may_be_cancelled_again(driver):
     here = await process(driver)
     upload = await here.receive(await here.start(NAME), stream(b"body"))
-    for _ in range(2):
-        await here.cancel(upload)
+    await here.cancel(upload)
+    await here.cancel(upload)
     assert await leftovers(driver) == []
 
 

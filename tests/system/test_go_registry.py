@@ -2,64 +2,16 @@
 
 import hashlib
 import json
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 
 import pytest
 
 from tests.kit.content import blob, image, image_config
+from tests.kit.go_registry import collect_garbage, serving
 from tests.kit.http import get, request
-from tests.kit.services import free_port, running_service
 
 pytestmark = pytest.mark.system
 
-CONFIG = """
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: {folder}
-  delete:
-    enabled: true
-http:
-  addr: 127.0.0.1:{port}
-"""
 NAME = "team/app"
-
-
-@contextmanager
-def serving(program, folder, tmp_path):
-    """Serve the tree in `folder` with one of the two programs; yields its URL."""
-    port = free_port()
-    config = tmp_path / f"{port}.yml"
-    config.write_text(CONFIG.format(folder=folder, port=port))
-    url = f"http://127.0.0.1:{port}"
-    if program == "ours":
-        command = [sys.executable, "-m", "registry_service", "serve", str(config)]
-        with running_service(command, {}, tmp_path / f"{port}.log"):
-            yield url
-        return
-    with (tmp_path / f"{port}.log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
-    try:
-        wait_for(url)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_for(url):
-    """Wait until the Go registry, which does not say when it is ready, answers."""
-    for _ in range(100):
-        try:
-            get(f"{url}/v2/")
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the Go registry does not answer")
 
 
 def push(url, tag):
@@ -109,9 +61,7 @@ def test_garbage_collection_of_the_go_registry_leaves_our_images_whole(tmp_path)
     with serving("ours", folder, tmp_path) as url:
         kept, deleted = push(url, "kept"), push(url, "deleted")
         assert request("DELETE", f"{url}/v2/{NAME}/manifests/{deleted.digest}").status == 202
-    config = tmp_path / "collect.yml"
-    config.write_text(CONFIG.format(folder=folder, port=0))
-    subprocess.run(["docker-registry", "garbage-collect", config], check=True, capture_output=True)
+    collect_garbage(folder, tmp_path)
     with serving("ours", folder, tmp_path) as url:
         assert_served(url, "kept", kept)
         assert get(f"{url}/v2/{NAME}/manifests/{deleted.digest}").status == 404
