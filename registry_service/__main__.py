@@ -10,7 +10,8 @@ from logging import getLogger
 from pathlib import Path
 
 from registry_service.app import create_parts, serve
-from registry_service.config import CONFIGURATION_PATH, Config, load_config
+from registry_service.config import CONFIGURATION_PATH, Config
+from registry_service.loading import load_config
 from shared.config import ConfigError
 from shared.logs import configure
 

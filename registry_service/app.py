@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import signal
+import sqlite3
 import ssl
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,7 @@ async def running(parts: Parts) -> AsyncGenerator[str, None]:
         read_bufsize=BATCH_BYTES,
         shutdown_timeout=_CLOSING_SECONDS,
     )
-    async with parts.notifier.running(), _purging(parts):
+    async with _notifying(parts), _purging(parts):
         await runner.setup()
         try:
             yield await _listen(runner, http)
@@ -85,6 +86,17 @@ async def running(parts: Parts) -> AsyncGenerator[str, None]:
         finally:
             await runner.cleanup()
             await parts.registry.driver.close()
+
+
+@asynccontextmanager
+async def _notifying(parts: Parts) -> AsyncGenerator[None, None]:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(parts.notifier.running())
+        except (OSError, sqlite3.Error) as error:
+            path = _outbox_path(parts.config)
+            raise ConfigError(f"notifications: the events waiting in {path} cannot be opened: {error}") from error
+        yield
 
 
 @asynccontextmanager
@@ -111,7 +123,7 @@ async def _drain(runner: web.AppRunner, in_flight: InFlight, seconds: float) -> 
 
 
 async def _listen(runner: web.AppRunner, http: HTTP) -> str:
-    host, port = split_address(http.addr, "http.addr")
+    host, port = split_address(http.addr)
     context = _tls_context(http.tls) if http.tls is not None else None
     site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
     try:

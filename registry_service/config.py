@@ -4,12 +4,11 @@ Source: the configuration reference of Docker's registry 2.x and 3.x. `conf/regi
 manual of every key; a test holds the two together.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from shared.config import ConfigError, Duration, Foreign, Loaded, load
+from shared.config import Duration, Foreign
 from shared.logs import Format, Level
 
 CONFIGURATION_PATH: Final = "REGISTRY_CONFIGURATION_PATH"
@@ -77,7 +76,8 @@ class TLS:
 class HTTP:
     """The listening socket. `host` is the registry's URL as clients know it, when it cannot be told from a request.
 
-    `prefix` is the path below which the API is; `warnings` are sentences that every client is told.
+    `prefix` is the path below which the API is; `warnings` are sentences that every client is told; forwarding headers
+    are believed from `trustedproxies` (networks) only.
     """
 
     addr: str = ":5000"
@@ -85,6 +85,7 @@ class HTTP:
     prefix: str = "/"
     warnings: tuple[str, ...] = ()
     relativeurls: bool = True
+    trustedproxies: tuple[str, ...] = ()
     draintimeout: Duration = Duration(30.0)
     headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tls: TLS | None = None
@@ -206,8 +207,6 @@ class Config:
     validation: Validation = Validation()
 
 
-_MOST_WARNING_BYTES: Final = 3500
-"""The specification allows 4096 for all headers; each costs some bytes around its text."""
 _UNSAFE_AUTH: Final = "use auth.token, or leave auth out for a registry that everybody may use"
 FOREIGN: Final = Foreign(
     ignored=frozenset(
@@ -256,50 +255,10 @@ FOREIGN: Final = Foreign(
 )
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Loaded[Config]:
-    """Read the file and the REGISTRY_* variables; raises ConfigError."""
-    variables = {name: text for name, text in environ.items() if name != CONFIGURATION_PATH}
-    loaded = load(Config, path, variables, prefixes={"REGISTRY": ()}, foreign=FOREIGN)
-    _check(loaded.config, path)
-    return loaded
-
-
-def _check(config: Config, path: Path) -> None:
-    if config.version != "0.1":
-        raise ConfigError(f"{path}: version: must be 0.1, not {config.version!r}")
-    drivers = [name for name in ("filesystem", "inmemory") if getattr(config.storage, name) is not None]
-    if len(drivers) != 1:
-        raise ConfigError(f"{path}: storage: must have exactly one of filesystem and inmemory, and has {len(drivers)}")
-    split_address(config.http.addr, f"{path}: http.addr")
-    if not (config.http.prefix.startswith("/") and config.http.prefix.endswith("/")):
-        raise ConfigError(f"{path}: http.prefix: must start and end with /")
-    if sum(map(len, config.http.warnings)) > _MOST_WARNING_BYTES or not "".join(config.http.warnings).isascii():
-        raise ConfigError(f"{path}: http.warnings: must be ASCII text of at most {_MOST_WARNING_BYTES} bytes")
-    names = [endpoint.name for endpoint in config.notifications.endpoints]
-    if len(names) != len(set(names)):
-        raise ConfigError(f"{path}: notifications.endpoints: each endpoint needs a name of its own")
-    _check_headers(config.http.headers, f"{path}: http.headers")
-    for i, endpoint in enumerate(config.notifications.endpoints):
-        _check_headers(endpoint.headers, f"{path}: notifications.endpoints[{i}].headers")
-        if not endpoint.url.startswith(("http://", "https://")):
-            raise ConfigError(f"{path}: notifications.endpoints[{i}].url: must start with http:// or https://")
-    if config.validation.manifests.payloadsizelimit < 1:
-        raise ConfigError(f"{path}: validation.manifests.payloadsizelimit: must be a number of bytes above 0")
-    if config.http.host and not config.http.host.startswith(("http://", "https://")):
-        raise ConfigError(f"{path}: http.host: must be a URL such as https://registry.example.com")
-
-
-def _check_headers(headers: Mapping[str, tuple[str, ...]], where: str) -> None:
-    """Refuse what could not be sent: a line end, as a YAML block leaves one behind a text, ends a header."""
-    for name, values in headers.items():
-        if not all(value.isprintable() for value in (name, *values)):
-            raise ConfigError(f"{where}.{name}: must be one line of printable characters")
-
-
-def split_address(address: str, where: str) -> tuple[str | None, int]:
-    """Read `host:port`; an empty host means every interface. Raises ConfigError that starts with `where`."""
+def split_address(address: str) -> tuple[str | None, int]:
+    """Read the `host:port` of http.addr; an empty host means every interface. Raises ValueError."""
     host, colon, port = address.rpartition(":")
     highest_port = 65535
-    if not colon or not port.isdecimal() or int(port) > highest_port:
-        raise ConfigError(f"{where}: must have the form host:port, not {address!r}")
+    if not colon or not port.isascii() or not port.isdecimal() or int(port) > highest_port:
+        raise ValueError(f"http.addr: must have the form host:port, not {address!r}")
     return host.removeprefix("[").removesuffix("]") or None, int(port)

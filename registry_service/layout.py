@@ -14,6 +14,7 @@ can serve what the other wrote:
             _uploads/<uuid>/data                               bytes received so far
             _uploads/<uuid>/startedat                          when the upload began, RFC 3339, UTC
             _uploads/<uuid>/digests/<size>                     ours: the digest of the first <size> bytes
+    .trash/                                                    ours: what is being deleted (storage/filesystem.py)
     cangku/
         outbox.sqlite3                                         ours: events that are not delivered yet
         sources/<ab>/<hex>.<number>                            ours: a repository that (once) held the blob

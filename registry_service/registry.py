@@ -185,8 +185,11 @@ class Registry:
             async with gate:
                 return await call()
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(call)) for call in calls]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(call)) for call in calls]
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None  # the others were only cancelled, or tell the same
         return [task.result() for task in tasks]
 
     async def _follow(self, link: str) -> Digest:

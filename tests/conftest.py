@@ -4,6 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+# A slow machine must not fail a property; the whole test has its timeout.
+settings.register_profile("cangku", deadline=None)
+settings.load_profile("cangku")
+pytest.register_assert_rewrite("tests.kit", "tests.registry.driver_contract", "tests.registry.token_checks")
 
 
 @pytest.fixture(autouse=True)

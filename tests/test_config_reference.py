@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from registry_service.config import Config as RegistryConfig
-from registry_service.config import Filesystem, load_config
+from registry_service.config import Filesystem
+from registry_service.loading import load_config
 from shared.config import Secret
 from web_service.config import Config as WebConfig
 from web_service.config import load_config as load_web_config

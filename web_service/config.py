@@ -4,7 +4,6 @@
 (variables WEB_<SECTION>_<KEY>).
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,7 @@ from urllib.parse import urlsplit
 
 from shared import logs
 from shared.config import ConfigError, Duration, Foreign, Loaded, Secret, load
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from shared.proxies import Network, parse_networks
 
 DEFAULT_ADMIN_PASSWORD: Final = "admin"  # noqa: S105 - well known on purpose; the console warns until it is changed
 SHORTEST_TOKEN_LIFETIME: Final = 60
@@ -143,7 +141,7 @@ def listen_address(text: str) -> tuple[str, int]:
 
 def trusted_networks(config: HTTPConfig) -> tuple[Network, ...]:
     """Return the proxies whose X-Forwarded-* headers are believed."""
-    return tuple(ipaddress.ip_network(text, strict=False) for text in config.trustedproxies)
+    return parse_networks(config.trustedproxies)
 
 
 def certificate_path(auth: AuthConfig) -> Path | None:
@@ -168,11 +166,10 @@ def notification_token(config: NotificationsConfig) -> str:
 
 def _check(config: Config) -> None:
     _check_registry(config.registry)
-    for index, text in enumerate(config.http.trustedproxies):
-        try:
-            ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            raise ValueError(f"http.trustedproxies[{index}]: {text!r} is not a network such as 10.0.0.0/8") from None
+    try:
+        trusted_networks(config.http)
+    except ValueError as error:
+        raise ValueError(f"http.trustedproxies: {error}") from None
     try:
         listen_address(config.http.addr)
     except ValueError as error:

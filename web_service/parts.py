@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from shared.proxies import Network
 from web_service.authentication import Authenticator
 from web_service.browsing import Browser
-from web_service.config import Config, Network
+from web_service.config import Config
 from web_service.db import Database
 from web_service.events import Events
 from web_service.i18n import Languages

@@ -7,10 +7,11 @@ from aiohttp import web
 
 from registry_service.api import blobs, extensions, listing, manifests, ops, uploads
 from registry_service.api.middleware import Handler, add_headers, authorized, frame
-from registry_service.api.requests import IN_FLIGHT, PARTS, Parts, leave_expectation, parts_of
+from registry_service.api.requests import IN_FLIGHT, PARTS, TRUSTED, Parts, leave_expectation, parts_of
 from registry_service.auth import Need
 from registry_service.errors import Code, RegistryError
 from shared.draining import InFlight
+from shared.proxies import parse_networks
 
 _MANIFEST: Final = "/v2/{name:.+}/manifests/{reference:[^/]+}"
 _UPLOADS: Final = "/v2/{name:.+}/blobs/uploads/"
@@ -63,6 +64,7 @@ def create_api(parts: Parts) -> web.Application:
     app = web.Application(middlewares=[frame])
     app[PARTS] = parts
     app[IN_FLIGHT] = InFlight()
+    app[TRUSTED] = parse_networks(parts.config.http.trustedproxies)
     for route in ROUTES:
         handler = _writable(route.handler) if route.writes else route.handler
         path = route.path if route.path == "/" else parts.config.http.prefix.rstrip("/") + route.path

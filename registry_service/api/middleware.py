@@ -17,8 +17,8 @@ from registry_service.api.requests import (
     Disconnected,
     FellSilent,
     check_name,
+    client_address,
     parts_of,
-    peer_address,
 )
 from registry_service.auth import Identity, Need, requirement
 from registry_service.errors import Code, RegistryError
@@ -135,7 +135,7 @@ def _log_access(request: web.Request, status: int, size: int | None, began: floa
             bytes=size,
             ms=round((time.perf_counter() - began) * 1000, 1),
             user=identity.subject or None,
-            address=peer_address(request),
+            address=client_address(request),
             agent=request.headers.get("User-Agent"),
         ),
     )

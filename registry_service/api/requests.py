@@ -17,6 +17,7 @@ from registry_service.summaries import Summaries
 from registry_service.uploads import Uploads
 from shared.draining import InFlight
 from shared.names import Digest, InvalidDigest, InvalidName, InvalidTag, Reference, check_repository, parse_reference
+from shared.proxies import Client, Network, identify, plain_address
 
 IDLE_SECONDS: Final = 60.0
 """A body that brings nothing for so long is given up."""
@@ -35,7 +36,9 @@ class Parts:
 
 
 PARTS: Final = web.AppKey("parts", Parts)
+TRUSTED: Final = web.AppKey[tuple[Network, ...]]("trusted proxies")
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
+CLIENT: Final = web.RequestKey("client", Client)
 IDENTITY: Final = web.RequestKey("identity", Identity)
 
 
@@ -98,20 +101,36 @@ def origin_of(request: web.Request) -> Origin:
     identity = request.get(IDENTITY, Identity())
     return Origin(
         request_id=str(uuid.uuid4()),
-        address=identity.client_address or peer_address(request),
-        host=request.host,
+        address=identity.client_address or client_address(request),
+        host=client_of(request).host,
         method=request.method,
         user_agent=request.headers.get("User-Agent", ""),
         actor=identity.subject,
     )
 
 
-def peer_address(request: web.Request) -> str:
-    """Return `address:port` of the other end of the connection, an IPv6 address in brackets."""
+def client_of(request: web.Request) -> Client:
+    """Return who is behind the trusted proxies, and scheme and host as it wrote them."""
+    found = request.get(CLIENT)
+    if found is None:
+        trusted = request.app[TRUSTED]
+        found = identify(_peer(request)[0], request.scheme, request.host, request.headers, trusted)
+        request[CLIENT] = found
+    return found
+
+
+def client_address(request: web.Request) -> str:
+    """Return `address:port` of the other end, an IPv6 address in brackets; no port behind a proxy."""
+    peer, port = _peer(request)
+    client = client_of(request).address
+    if client != plain_address(peer):
+        return client
+    return f"[{client}]:{port}" if ":" in client else f"{client}:{port}"
+
+
+def _peer(request: web.Request) -> tuple[str, int]:
     peer = request.transport.get_extra_info("peername") if request.transport else None
-    if not isinstance(peer, tuple):
-        return ""
-    return f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
+    return (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0)
 
 
 def url_for(request: web.Request, path: str, *, absolute: bool = False) -> str:
@@ -122,7 +141,8 @@ def url_for(request: web.Request, path: str, *, absolute: bool = False) -> str:
         return http.host.rstrip("/") + path
     if http.relativeurls and not absolute:
         return path
-    return f"{request.scheme}://{request.host}{path}"
+    client = client_of(request)
+    return f"{client.scheme}://{client.host}{path}"
 
 
 async def leave_expectation(request: web.Request) -> None:

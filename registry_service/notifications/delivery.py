@@ -61,6 +61,10 @@ class Delivering:
                 except sqlite3.Error as error:
                     log.error("the outbox fails", extra=fields(error=error))  # noqa: TRY400
                     await asyncio.sleep(self.endpoint.backoff)
+                except Exception:
+                    # Whatever it was, the endpoint's other events must not wait for the next start.
+                    log.exception("a delivery failed", extra=fields(endpoint=self.endpoint.name))
+                    await asyncio.sleep(self.endpoint.backoff)
 
     async def _deliver(self, session: aiohttp.ClientSession, delivery: Delivery) -> bool:
         """Try once; return whether the delivery is dealt with."""

@@ -110,7 +110,7 @@ class Outbox:
     async def _commit(self, deliveries: list[NewDelivery], waiters: list[asyncio.Future[None]]) -> None:
         try:
             await self._run(lambda: self._insert(deliveries))
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait for the commit
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_exception(error)

@@ -29,6 +29,7 @@ from registry_service.storage.driver import (
     WrongOffset,
 )
 
+_TRASH: Final = ".trash"
 STREAM_BYTES: Final = 1 << 20
 TEMPORARY_SUFFIX: Final = ".tmp"
 """Files whose names end so are unfinished writes; the Go registry uses and ignores the same."""
@@ -40,9 +41,13 @@ class FilesystemDriver:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
-        probe = root / f".probe-{uuid.uuid4()}{TEMPORARY_SUFFIX}"
-        probe.touch()
-        probe.unlink()
+        self._trash = root / _TRASH
+        self._trash.mkdir(exist_ok=True)
+        for left_by_a_crash in self._trash.iterdir():
+            shutil.rmtree(left_by_a_crash, ignore_errors=True)
+        probe = self._trash / str(uuid.uuid4())
+        probe.mkdir()
+        probe.rmdir()
 
     async def stat(self, key: str) -> Stat:
         """See Driver."""
@@ -167,10 +172,14 @@ class FilesystemDriver:
         path = self._path(key)
         with _not_found(key):
             if path.is_dir():
-                shutil.rmtree(path)
+                # A folder goes in one step: half of one would still be found.
+                doomed = self._trash / str(uuid.uuid4())
+                path.rename(doomed)
+                _sync_folder(path.parent)
+                shutil.rmtree(doomed, ignore_errors=True)
             else:
                 path.unlink()
-            _sync_folder(path.parent)
+                _sync_folder(path.parent)
 
 
 @contextmanager

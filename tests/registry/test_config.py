@@ -27,9 +27,9 @@ from registry_service.config import (
     Token,
     UploadPurging,
     Validation,
-    load_config,
     split_address,
 )
+from registry_service.loading import load_config
 from shared.config import ConfigError, Duration
 
 DOCUMENT = """\
@@ -355,10 +355,10 @@ def test_an_index_needs_the_images_of_the_platforms_configured(platforms, platfo
     ],
 )
 def test_an_address_is_a_host_and_a_port(address, expected):
-    assert split_address(address, "x") == expected
+    assert split_address(address) == expected
 
 
 @pytest.mark.parametrize("address", ["", "5000", "a", "a:", "a:b", "a:65536", "a:-1", "a:1.5", "a: 1"])
 def test_what_is_no_address(address):
-    with pytest.raises(ConfigError, match=re.escape(f"http.addr: must have the form host:port, not {address!r}")):
-        split_address(address, "http.addr")
+    with pytest.raises(ValueError, match=re.escape(f"http.addr: must have the form host:port, not {address!r}")):
+        split_address(address)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from registry_service.api.http import (
     ByteRange,
     UnsatisfiableRange,
+    accepts,
     etag,
     etag_matches,
     if_range_holds,
@@ -219,6 +220,26 @@ def test_if_none_match_names_a_digest_in_many_ways(header, matches):
 )  # fmt: skip
 def test_only_an_equal_strong_validator_lets_a_range_through(header, holds):
     assert if_range_holds(header, DIGEST) is holds
+
+
+@pytest.mark.parametrize(
+    ("headers", "accepted"),
+    [
+        (["text/a"], True),
+        (["text/b", "text/a"], True),
+        (["text/b, text/a;q=0.5"], True),
+        (["TEXT/A"], True),
+        (["text/b, */*"], True),
+        (["*"], True),
+        (["text/b"], False),
+        (["text/ab", "text"], False),
+        ([""], False),
+        ([], False),
+    ],
+    ids=str,
+)
+def test_accept_headers_come_one_by_one_or_as_a_list(headers, accepted):
+    assert accepts(headers, "text/a") is accepted
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,25 @@ def files(root):
 
 def test_the_folder_is_made_with_its_parents_and_left_empty(tmp_path):
     FilesystemDriver(tmp_path / "a/b/c")
-    assert list((tmp_path / "a/b/c").iterdir()) == []
+    assert [path.name for path in (tmp_path / "a/b/c").rglob("*")] == [".trash"]
+
+
+def test_what_a_crash_left_half_deleted_is_gone_at_the_start(tmp_path):
+    (tmp_path / ".trash/x/y").mkdir(parents=True)
+    (tmp_path / ".trash/x/y/file").write_text("left")
+    FilesystemDriver(tmp_path)
+    assert list((tmp_path / ".trash").iterdir()) == []
+
+
+async def test_a_folder_is_deleted_in_one_step(tmp_path, monkeypatch):
+    """A crash in the middle, here a removal that does nothing, leaves no part of the folder to be found."""
+    driver = FilesystemDriver(tmp_path)
+    for name in ("a", "b"):
+        await driver.write(f"folder/{name}/link", b"x")
+    monkeypatch.setattr("shutil.rmtree", lambda path, *, ignore_errors: None)
+    await driver.delete("folder")
+    assert await driver.children("folder") == []
+    assert await driver.children("") == [".trash"]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_at_the_start(tmp_path):

@@ -84,7 +84,7 @@ def test_keys_of_the_old_program_that_we_lack_are_warned_of(load):
         ("registry: {name: ''}", "registry.name"),
         ("registry: {readonly: maybe}", "registry.readonly"),
         ("registry: {urll: x}", "did you mean url"),
-        ("http: {trustedproxies: [10.0.0.0/99]}", "http.trustedproxies[0]"),
+        ("http: {trustedproxies: [10.0.0.0/99]}", "http.trustedproxies"),
         ("http: {addr: nowhere}", "http.addr"),
         ("http: {addr: 'a:70000'}", "http.addr"),
         ("database: {url: 'mysql://x'}", "database.url"),

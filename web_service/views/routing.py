@@ -10,9 +10,9 @@ import jinja2
 from aiohttp import web
 
 from shared.draining import InFlight
+from shared.proxies import Client
 from web_service.i18n import Language
 from web_service.parts import Parts
-from web_service.proxies import Client
 from web_service.users import User
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
