@@ -45,9 +45,9 @@ class FilesystemDriver:
         self._trash.mkdir(exist_ok=True)
         for left_by_a_crash in self._trash.iterdir():
             shutil.rmtree(left_by_a_crash, ignore_errors=True)
-        probe = self._trash / str(uuid.uuid4())
-        probe.mkdir()
-        probe.rmdir()
+        probe = root / f".probe-{uuid.uuid4()}{TEMPORARY_SUFFIX}"
+        probe.touch()
+        probe.unlink()
 
     async def stat(self, key: str) -> Stat:
         """See Driver."""
