@@ -34,6 +34,7 @@ from shared.tokens import (
     PublicKey,
     Scope,
     algorithms_of,
+    covers,
     jwk_thumbprint,
     libtrust_key_id,
 )
@@ -68,7 +69,8 @@ class Need(Enum):
 class Identity:
     """Who makes a request: the token's subject, and the address it acts for when the token server says so.
 
-    `pulls` are the repositories that the token permits to pull, None where everybody may do everything.
+    `pulls` are the repositories that the token permits to pull, by name or pattern (shared.tokens.covers); None where
+    everybody may do everything.
     """
 
     subject: str = ""
@@ -77,7 +79,7 @@ class Identity:
 
     def may_pull(self, name: str) -> bool:
         """Tell whether a repository that the request does not name may be read for it."""
-        return self.pulls is None or name in self.pulls
+        return self.pulls is None or any(covers(pattern, name) for pattern in self.pulls)
 
 
 class TokenRefused(Exception):
@@ -280,7 +282,7 @@ def _check_signature(token: str, keys: Sequence[PublicKey]) -> bytes:
 
 def _pulls(claims: Claims) -> frozenset[str]:
     readable = (scope for scope in claims.access if scope.type == REPOSITORY and {"pull", "*"} & set(scope.actions))
-    return frozenset(scope.name for scope in readable)
+    return frozenset((*(scope.name for scope in readable), *claims.mount_from))
 
 
 def _missing(claims: Claims, needed: Sequence[Scope]) -> list[Scope]:

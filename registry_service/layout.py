@@ -112,15 +112,15 @@ def upload(name: str, upload_id: str) -> str:
     return f"{uploads(name)}/{upload_id}"
 
 
-def sources(canonical: Digest) -> str:
+def sources(digest: Digest) -> str:
     """Return the folder in which the repositories of a blob are noted, among those of other blobs."""
-    return f"cangku/sources/{canonical.hex[:2]}"
+    return f"cangku/sources/{digest.hex[:2]}"
 
 
-def source(canonical: Digest, name: str) -> str:
+def source(digest: Digest, name: str) -> str:
     """Return the key under which it is noted that a repository holds a blob; names are too long for a file's name."""
     number = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{sources(canonical)}/{canonical.hex}.{number}"
+    return f"{sources(digest)}/{digest.hex}.{number}"
 
 
 def upload_data(name: str, upload_id: str) -> str:

@@ -65,18 +65,14 @@ class Registry:
         """Make a stored blob readable through a repository, by its canonical digest and the one it is asked by."""
         for one in dict.fromkeys((canonical, digest)):
             await self.driver.write(layout.layer_link(name, one), str(canonical).encode())
-        try:
-            await self.driver.append(layout.source(canonical, name), 0, name.encode())
-        except (WrongOffset, StorageFull, OSError):
-            return  # noted before, or not at all: it is a hint
+            with suppress(WrongOffset, StorageFull, OSError):  # noted before, or not at all: it is a hint
+                await self.driver.append(layout.source(one, name), 0, name.encode())
 
     async def source_of(self, digest: Digest, may_pull: Callable[[str], bool]) -> str | None:
         """Return a repository that holds a blob and satisfies `may_pull`, None when none is known.
 
         Known are the repositories that received it from us, not those that the Go registry wrote.
         """
-        if digest.algorithm != EMPTY_DIGEST.algorithm:
-            return None
         folder = layout.sources(digest)
         keys = [key for key in await self.driver.children(folder) if key.startswith(f"{digest.hex}.")]
         for key in keys[:_MOST_SOURCES]:

@@ -19,6 +19,7 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Public
 
 REPOSITORY: Final = "repository"
 CATALOG_SCOPE_NAME: Final = "catalog"
+EVERY_REPOSITORY: Final = "**"
 LEEWAY_SECONDS: Final = 60
 """Clock difference between token server and registry that is forgiven, as in the Go registry."""
 
@@ -75,7 +76,9 @@ class Claims:
     """The claims of a registry token. Times are seconds since the epoch; `access` is what it permits.
 
     `client_address` is set when the token server acts for someone else (a deletion in the console): the registry
-    names that address in its events instead of the token server's own. Other registries ignore the claim.
+    names that address in its events instead of the token server's own. `mount_from` are repositories that the subject
+    may pull beside `access`: names, `team/**` for all below a path, `**` for all; a blob that one of them holds may be
+    mounted without naming it. Other registries ignore both.
     """
 
     issuer: str
@@ -87,6 +90,7 @@ class Claims:
     token_id: str
     access: tuple[Scope, ...]
     client_address: str = ""
+    mount_from: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JWT claims set; `aud` is a string, for the Go registry 2.x reads no list."""
@@ -104,6 +108,8 @@ class Claims:
         }
         if self.client_address:
             claims["client_addr"] = self.client_address
+        if self.mount_from:
+            claims["mount_from"] = list(self.mount_from)
         return claims
 
     @classmethod
@@ -111,7 +117,7 @@ class Claims:
         """Read a claims set as the registry must: a missing `exp` is 0, thus expired. Raises InvalidClaims."""
         return cls(
             issuer=_text(payload, "iss"),
-            audience=_audience(payload.get("aud") or []),
+            audience=_texts(payload.get("aud") or [], "aud"),
             subject=_text(payload, "sub"),
             not_before=_seconds(payload, "nbf"),
             issued_at=_seconds(payload, "iat"),
@@ -119,6 +125,7 @@ class Claims:
             token_id=_text(payload, "jti"),
             access=_access(payload.get("access") or []),
             client_address=_text(payload, "client_addr"),
+            mount_from=_texts(payload.get("mount_from") or [], "mount_from"),
         )
 
 
@@ -140,11 +147,11 @@ def _seconds(payload: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _audience(value: Any) -> tuple[str, ...]:
-    audiences = [value] if isinstance(value, str) else value
-    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
-        raise InvalidClaims("aud is neither a string nor a list of strings")
-    return tuple(audiences)
+def _texts(value: Any, key: str) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise InvalidClaims(f"{key} is neither a string nor a list of strings")
+    return tuple(texts)
 
 
 def _access(entries: Any) -> tuple[Scope, ...]:
@@ -160,6 +167,19 @@ def _entry(entry: Any) -> Scope:
     if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
         raise InvalidClaims("the actions of an access entry are not a list of strings")
     return Scope(_text(entry, "type"), _text(entry, "name"), tuple(actions))
+
+
+def is_simple_pattern(pattern: str) -> bool:
+    """Tell whether a pattern is one that `mount_from` may hold."""
+    return pattern == EVERY_REPOSITORY or not set(pattern.removesuffix(f"/{EVERY_REPOSITORY}")) & set("*?[]{}\\")
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Tell whether a pattern of `mount_from` means a repository."""
+    if pattern in (EVERY_REPOSITORY, name):
+        return True
+    head, separator, _ = pattern.rpartition(f"/{EVERY_REPOSITORY}")
+    return bool(separator) and name.startswith(f"{head}/")
 
 
 def libtrust_key_id(key: PublicKey) -> str:

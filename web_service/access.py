@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.names import InvalidName, check_repository
+from shared.tokens import is_simple_pattern
 from web_service.errors import N_
 from web_service.globs import InvalidGlob, compile_glob
 
@@ -89,6 +90,14 @@ def decide(rules: Iterable[Rule], repository: str, address: str, requested: Iter
     granted = tuple(action for action in requested if action in allowed or _covered(action, allowed))
     roles = ",".join(dict.fromkeys(rule.role for rule in matching if rule.role))
     return Decision(granted, f"roles {roles}" if roles else "rules apply")
+
+
+def mountable(rules: Iterable[Rule], address: str) -> tuple[str, ...]:
+    """Return the patterns of all that may be pulled from an address, as far as a token can carry them."""
+    pullable = (
+        rule.repository for rule in rules if "pull" in ACTIONS[rule.level] and address_matches(rule.address, address)
+    )
+    return tuple(dict.fromkeys(pattern for pattern in pullable if is_simple_pattern(pattern)))
 
 
 def check_repository_glob(pattern: str) -> str:

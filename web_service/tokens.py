@@ -67,8 +67,10 @@ class TokenIssuer:
         """The libtrust id of the configured key: what an administrator can compare."""
         return libtrust_key_id(self._pair.key.public_key())
 
-    async def issue(self, subject: str, access: Iterable[Scope], client_address: str = "") -> Issued:
-        """Return a token that lets `subject` do what `access` lists."""
+    async def issue(
+        self, subject: str, access: Iterable[Scope], client_address: str = "", mount_from: Iterable[str] = ()
+    ) -> Issued:
+        """Return a token that lets `subject` do what `access` lists; see Claims for the other two."""
         now = int(self._clock())
         claims = Claims(
             issuer=self.issuer,
@@ -80,6 +82,7 @@ class TokenIssuer:
             token_id=str(uuid.uuid4()),
             access=tuple(access),
             client_address=client_address,
+            mount_from=tuple(mount_from),
         )
         signer = self._current(now)
         if isinstance(signer.key, rsa.RSAPrivateKey):  # several milliseconds, too long for the event loop

@@ -129,6 +129,26 @@ async def test_a_mount_needs_its_source(client, source, status):
         assert scope in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "access", "status"),
+    [
+        (["**"], [], 201),
+        (["source/**"], [], 201),
+        (["other/**"], [repository_access("source/app", "pull")], 201),
+        (["source"], [], 202),
+        ([], [repository_access("source/app", "push")], 202),
+    ],
+)
+async def test_a_mount_without_a_source_takes_what_the_token_may_pull(client, patterns, access, status):
+    content = blob()
+    push = [repository_access(name, "pull", "push") for name in ("source/app", NAME)]
+    location = (await client.post("/v2/source/app/blobs/uploads/", headers=bearer(*push))).headers["Location"]
+    await client.put(location, params={"digest": content.digest}, data=content.body, headers=bearer(*push))
+    token = bearer(repository_access(NAME, "pull", "push"), *access, mount_from=patterns)
+    answer = await client.post(f"/v2/{NAME}/blobs/uploads/", params={"mount": content.digest}, headers=token)
+    assert answer.status == status
+
+
 async def test_an_unauthorised_body_is_never_asked_for(client):
     answer = await client.post(f"/v2/{NAME}/blobs/uploads/", data=b"x" * 1000, expect100=True)
     assert answer.status == 401

@@ -183,3 +183,40 @@ async def test_deletion_is_off_unless_it_is_switched_on(parts, config, aiohttp_c
     )
     answer = await client.delete(f"/v2/a/{kind}/{reference}")
     assert (answer.status, (await answer.json())["errors"][0]["code"]) == (405, "UNSUPPORTED")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "address", "location"),
+    [
+        (("127.0.0.0/8",), {"X-Forwarded-For": "192.0.2.9"}, "192.0.2.9", "http://images.example.com/v2/"),
+        (
+            ("127.0.0.0/8",),
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "hub.example"},
+            "127.0.0.1:",
+            "https://hub.example/v2/",
+        ),
+        (
+            ("127.0.0.0/8",),
+            {"Forwarded": 'for="[2001:db8::9]:1";proto=https;host="hub.example:444"', "X-Forwarded-Proto": "http"},
+            "2001:db8::9",
+            "https://hub.example:444/v2/",
+        ),
+        (
+            (),
+            {"X-Forwarded-For": "192.0.2.9", "X-Forwarded-Proto": "https"},
+            "127.0.0.1:",
+            "http://images.example.com/v2/",
+        ),
+        (("10.0.0.0/8",), {"Forwarded": "for=192.0.2.9;host=evil"}, "127.0.0.1:", "http://images.example.com/v2/"),
+    ],
+)
+async def test_forwarding_headers_count_from_trusted_proxies_only(
+    parts, config, aiohttp_client, caplog, trusted, headers, address, location
+):
+    caplog.set_level(logging.INFO, "registry.access")
+    http = dataclasses.replace(config.http, relativeurls=False, trustedproxies=trusted)
+    client = await aiohttp_client(create_api(dataclasses.replace(parts, config=dataclasses.replace(config, http=http))))
+    answer = await client.post("/v2/a/blobs/uploads/", headers={"Host": "images.example.com", **headers})
+    assert answer.headers["Location"].startswith(location)
+    (record,) = [one for one in caplog.records if one.name == "registry.access"]
+    assert record.fields["address"].startswith(address)

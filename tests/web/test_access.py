@@ -12,6 +12,7 @@ from web_service.access import (
     check_address,
     check_repository_glob,
     decide,
+    mountable,
 )
 from web_service.globs import InvalidGlob
 
@@ -151,3 +152,16 @@ def test_usable_patterns_are_returned_as_they_are():
 
 def test_every_level_has_its_actions():
     assert set(ACTIONS) == set(Level)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([("*", "**", "push")], ("**",)),
+        ([("*", "team/**", "pull"), ("*", "team/**", "push"), ("*", "one", "admin")], ("team/**", "one")),
+        ([("*", "**", "none"), ("*", "**", "ui-delete"), ("192.168.*", "**", "pull")], ()),
+        ([("10.0.0.0/8", "a/*", "pull"), ("10.0.0.0/8", "{a,b}/**", "pull"), ("10.0.0.0/8", "c", "delete")], ("c",)),
+    ],
+)
+def test_blobs_may_be_mounted_from_what_may_be_pulled_and_fits_into_a_token(lines, expected):
+    assert mountable(rules(lines), "10.0.0.1") == expected

@@ -63,6 +63,21 @@ async def test_granted_is_what_was_asked_for_and_is_allowed(console, roles, scop
     assert access(await response.json()) == granted
 
 
+@pytest.mark.parametrize(
+    ("roles", "scope", "mount_from"),
+    [
+        (["write-all"], SCOPE, ["**"]),
+        (["write-all"], "repository:team/app:pull", None),
+        (["read-all"], SCOPE, None),
+    ],
+)
+async def test_who_may_push_learns_what_may_be_mounted(console, roles, scope, mount_from):
+    await console.user("dev", *roles)
+    response = await console.token(user="dev", password="correct horse", scope=scope)
+    claims = jwt.decode((await response.json())["token"], options={"verify_signature": False})
+    assert claims.get("mount_from") == mount_from
+
+
 async def test_the_subject_is_who_signed_in_whatever_the_account_parameter_says(console):
     await console.user("dev")
     response = await console.token(user="dev", password="correct horse", account="admin")

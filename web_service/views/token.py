@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from shared.tokens import CATALOG_SCOPE_NAME, REPOSITORY, InvalidScope, Scope, parse_scopes
-from web_service.access import decide
+from web_service.access import decide, mountable
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.parts import Parts
 from web_service.tokens import Issued, TokenIssuer
@@ -81,7 +81,9 @@ async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web
         visit.facts["claimed"] = wish.name
         return _unauthorized(parts, str(problem))
     granted = _granted(user, visit.client.address, wish.scopes, visit.facts)
-    issued = await issuer.issue(user.name, granted)
+    pushes = any("push" in scope.actions for scope in granted)
+    mount_from = mountable(user.rules, visit.client.address) if pushes else ()
+    issued = await issuer.issue(user.name, granted, mount_from=mount_from)
     visit.facts |= {"user": user.name, "granted": " ".join(map(str, granted)), "jti": issued.token_id}
     return web.json_response(_body(issued, granted, oauth=request.method == "POST"))
 
