@@ -24,17 +24,18 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from registry_service.config import Token
 from registry_service.errors import Code, RegistryError
 from shared.config import ConfigError
+from shared.globs import InvalidGlob, compile_glob
 from shared.logs import fields
 from shared.tokens import (
     CATALOG_SCOPE_NAME,
     LEEWAY_SECONDS,
+    LIST_ACTION,
     REPOSITORY,
     Claims,
     InvalidClaims,
     PublicKey,
     Scope,
     algorithms_of,
-    covers,
     jwk_thumbprint,
     libtrust_key_id,
 )
@@ -43,6 +44,7 @@ log: Final = logging.getLogger("registry.auth")
 
 _REMEMBERED_TOKENS: Final = 10_000
 _LONGEST_CHAIN: Final = 5
+_WHOLE_CATALOG: Final = (Scope("registry", CATALOG_SCOPE_NAME, ("*",)),)
 _UNREADABLE: Final = (
     TypeError,
     ValueError,
@@ -69,17 +71,19 @@ class Need(Enum):
 class Identity:
     """Who makes a request: the token's subject, and the address it acts for when the token server says so.
 
-    `pulls` are the repositories that the token permits to pull, by name or pattern (shared.tokens.covers); None where
-    everybody may do everything.
+    `pulls` are the repositories that the token permits to pull, by name, and `readable` globs of more; None where
+    everybody may do everything. `sees_all` is the right to the whole catalog.
     """
 
     subject: str = ""
     client_address: str = ""
     pulls: frozenset[str] | None = None
+    readable: tuple[str, ...] = ()
+    sees_all: bool = True
 
     def may_pull(self, name: str) -> bool:
         """Tell whether a repository that the request does not name may be read for it."""
-        return self.pulls is None or any(covers(pattern, name) for pattern in self.pulls)
+        return self.pulls is None or name in self.pulls or any(_matches(glob, name) for glob in self.readable)
 
 
 class TokenRefused(Exception):
@@ -91,7 +95,7 @@ def requirement(need: Need, repository: str = "", mount_source: str = "") -> tup
     if need in (Need.NOTHING, Need.LOGIN):
         return ()
     if need is Need.CATALOG:
-        return (Scope("registry", CATALOG_SCOPE_NAME, ("*",)),)
+        return _WHOLE_CATALOG
     scope = Scope(REPOSITORY, repository, tuple(need.value.split(",")))
     return (scope, Scope(REPOSITORY, mount_source, ("pull",))) if mount_source else (scope,)
 
@@ -116,11 +120,17 @@ class TokenAuth:
         except TokenRefused as error:
             log.info("token refused", extra=fields(reason=str(error)))
             raise self._unauthorized(needed, "invalid_token", str(error)) from None
-        missing = _missing(claims, needed)
+        missing = [scope for scope in _missing(claims, needed) if not _may_list(claims, scope)]
         if missing:
             log.info("scope missing", extra=fields(user=claims.subject, missing=" ".join(map(str, missing))))
             raise self._unauthorized(needed, "insufficient_scope")
-        return Identity(claims.subject, claims.client_address, _pulls(claims))
+        return Identity(
+            claims.subject,
+            claims.client_address,
+            pulls=_pulls(claims),
+            readable=claims.readable,
+            sees_all=not _missing(claims, _WHOLE_CATALOG),
+        )
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that is proven, ours and valid now; raises TokenRefused."""
@@ -282,7 +292,21 @@ def _check_signature(token: str, keys: Sequence[PublicKey]) -> bytes:
 
 def _pulls(claims: Claims) -> frozenset[str]:
     readable = (scope for scope in claims.access if scope.type == REPOSITORY and {"pull", "*"} & set(scope.actions))
-    return frozenset((*(scope.name for scope in readable), *claims.mount_from))
+    return frozenset(scope.name for scope in readable)
+
+
+def _matches(glob: str, name: str) -> bool:
+    try:
+        return compile_glob(glob).matches(name)
+    except InvalidGlob:
+        return False
+
+
+def _may_list(claims: Claims, scope: Scope) -> bool:
+    """Tell whether a scope is the catalog, and the token permits to see that in part."""
+    whole = _WHOLE_CATALOG[0]
+    entries = (one for one in claims.access if (one.type, one.name) == (whole.type, whole.name))
+    return scope == whole and any(LIST_ACTION in one.actions for one in entries)
 
 
 def _missing(claims: Claims, needed: Sequence[Scope]) -> list[Scope]:

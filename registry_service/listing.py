@@ -6,7 +6,7 @@ by their path, part after part, as the Go registry walks its tree.
 Source: OCI distribution-spec 1.1, "Listing Tags"; Docker Registry HTTP API V2, "Listing Repositories".
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -34,12 +34,14 @@ async def tags_page(registry: Registry, name: str, *, last: str = "", limit: int
     return Page(tuple(page), len(after) > len(page))
 
 
-async def catalog_page(registry: Registry, *, last: str = "", limit: int) -> Page:
-    """Return a page of the repositories' names."""
+async def catalog_page(
+    registry: Registry, *, last: str = "", limit: int, visible: Callable[[str], bool] | None = None
+) -> Page:
+    """Return a page of the repositories' names, of those for which `visible` holds if it is given."""
     names: list[str] = []
     async with aclosing(_walk(registry.driver, layout.REPOSITORIES, (), _parts(last))) as walk:
         async for name, markers in walk:
-            if not markers & {layout.LAYERS, layout.MANIFESTS}:
+            if not markers & {layout.LAYERS, layout.MANIFESTS} or (visible is not None and not visible(name)):
                 continue
             if len(names) == limit:
                 return Page(tuple(names), more=True)

@@ -19,7 +19,8 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Public
 
 REPOSITORY: Final = "repository"
 CATALOG_SCOPE_NAME: Final = "catalog"
-EVERY_REPOSITORY: Final = "**"
+LIST_ACTION: Final = "list"
+"""Ours, on the catalog: the names of `Claims.readable`, where `*` is all of them."""
 LEEWAY_SECONDS: Final = 60
 """Clock difference between token server and registry that is forgiven, as in the Go registry."""
 
@@ -76,9 +77,9 @@ class Claims:
     """The claims of a registry token. Times are seconds since the epoch; `access` is what it permits.
 
     `client_address` is set when the token server acts for someone else (a deletion in the console): the registry
-    names that address in its events instead of the token server's own. `mount_from` are repositories that the subject
-    may pull beside `access`: names, `team/**` for all below a path, `**` for all; a blob that one of them holds may be
-    mounted without naming it. Other registries ignore both.
+    names that address in its events instead of the token server's own. `readable` are globs of the
+    repositories that the subject may pull beside `access`: a blob that one of them holds may be mounted without naming
+    it, and a catalog for whoever may only LIST shows these. Other registries ignore both.
     """
 
     issuer: str
@@ -90,7 +91,7 @@ class Claims:
     token_id: str
     access: tuple[Scope, ...]
     client_address: str = ""
-    mount_from: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JWT claims set; `aud` is a string, for the Go registry 2.x reads no list."""
@@ -108,8 +109,8 @@ class Claims:
         }
         if self.client_address:
             claims["client_addr"] = self.client_address
-        if self.mount_from:
-            claims["mount_from"] = list(self.mount_from)
+        if self.readable:
+            claims["readable"] = list(self.readable)
         return claims
 
     @classmethod
@@ -125,7 +126,7 @@ class Claims:
             token_id=_text(payload, "jti"),
             access=_access(payload.get("access") or []),
             client_address=_text(payload, "client_addr"),
-            mount_from=_texts(payload.get("mount_from") or [], "mount_from"),
+            readable=_texts(payload.get("readable") or [], "readable"),
         )
 
 
@@ -167,19 +168,6 @@ def _entry(entry: Any) -> Scope:
     if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
         raise InvalidClaims("the actions of an access entry are not a list of strings")
     return Scope(_text(entry, "type"), _text(entry, "name"), tuple(actions))
-
-
-def is_simple_pattern(pattern: str) -> bool:
-    """Tell whether a pattern is one that `mount_from` may hold."""
-    return pattern == EVERY_REPOSITORY or not set(pattern.removesuffix(f"/{EVERY_REPOSITORY}")) & set("*?[]{}\\")
-
-
-def covers(pattern: str, name: str) -> bool:
-    """Tell whether a pattern of `mount_from` means a repository."""
-    if pattern in (EVERY_REPOSITORY, name):
-        return True
-    head, separator, _ = pattern.rpartition(f"/{EVERY_REPOSITORY}")
-    return bool(separator) and name.startswith(f"{head}/")
 
 
 def libtrust_key_id(key: PublicKey) -> str:

@@ -20,12 +20,12 @@ PURE = {
     "registry_service/layout.py",
     "registry_service/manifests.py",
     "registry_service/notifications/events.py",
+    "shared/globs.py",
     "shared/names.py",
     "shared/proxies.py",
     "shared/tokens.py",
     "web_service/access.py",
     "web_service/errors.py",
-    "web_service/globs.py",
 }
 IMPURE_LIBRARIES = {"aiohttp", "aiofiles", "asyncio", "peewee", "sqlite3", "socket", "os", "time", "pathlib", "logging"}
 PEEWEE = {"models", "db", "users", "roles", "sessions", "events"}

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from shared.globs import InvalidGlob, compile_glob
 from shared.names import InvalidName, check_repository
-from shared.tokens import is_simple_pattern
-from web_service.errors import N_
-from web_service.globs import InvalidGlob, compile_glob
+from web_service.errors import N_, Problem
 
 LOCAL: Final = "local"
 """The address under which the console asks whether a user may delete."""
@@ -47,6 +46,10 @@ ACTIONS: Final[dict[Level, tuple[str, ...]]] = {
     Level.UI_DELETE: ("ui-delete",),
 }
 """The actions of each level; `*` stands for every action of the registry."""
+
+
+class Unusable(Problem):
+    """The pattern cannot stand in a rule; the message goes on after "it"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +95,35 @@ def decide(rules: Iterable[Rule], repository: str, address: str, requested: Iter
     return Decision(granted, f"roles {roles}" if roles else "rules apply")
 
 
-def mountable(rules: Iterable[Rule], address: str) -> tuple[str, ...]:
-    """Return the patterns of all that may be pulled from an address, as far as a token can carry them."""
-    pullable = (
-        rule.repository for rule in rules if "pull" in ACTIONS[rule.level] and address_matches(rule.address, address)
-    )
-    return tuple(dict.fromkeys(pattern for pattern in pullable if is_simple_pattern(pattern)))
+def readable(rules: Iterable[Rule], address: str) -> tuple[str, ...]:
+    """Return the globs of all repositories that may be pulled from an address."""
+    reading = (rule for rule in rules if "pull" in ACTIONS[rule.level] and address_matches(rule.address, address))
+    return tuple(dict.fromkeys(rule.repository for rule in reading))
 
 
 def check_repository_glob(pattern: str) -> str:
-    """Return the pattern when it can be used in a rule; raises InvalidGlob."""
+    """Return the pattern when it can be used in a rule; raises Unusable."""
     if not pattern:
-        raise InvalidGlob(N_("is empty; ** stands for every repository"))
-    compile_glob(pattern)
+        raise Unusable(N_("is empty; ** stands for every repository"))
+    _check_glob(pattern)
     return pattern
 
 
 def check_address(pattern: str) -> str:
-    """Return the address pattern when it can be used in a rule; raises InvalidGlob."""
+    """Return the address pattern when it can be used in a rule; raises Unusable."""
     if not pattern:
-        raise InvalidGlob(N_("is empty; * stands for every address"))
+        raise Unusable(N_("is empty; * stands for every address"))
     if "/" in pattern and _network(pattern) is None:
-        raise InvalidGlob(N_("is not a network such as 10.0.0.0/8 or 2001:db8::/32"))
-    compile_glob(pattern)
+        raise Unusable(N_("is not a network such as 10.0.0.0/8 or 2001:db8::/32"))
+    _check_glob(pattern)
     return pattern
+
+
+def _check_glob(pattern: str) -> None:
+    try:
+        compile_glob(pattern)
+    except InvalidGlob as error:
+        raise Unusable(error.message, **error.values) from None
 
 
 def address_matches(pattern: str, address: str) -> bool:

@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from web_service.access import LOCAL, Level, check_address, check_repository_glob
+from web_service.access import LOCAL, Level, Unusable, check_address, check_repository_glob
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
-from web_service.globs import InvalidGlob
 from web_service.models import GrantRow, RoleRow, RuleRow, UserRow
 
 UI_USER: Final = "UI_USER"
@@ -190,13 +189,13 @@ def _checked(draft: RuleDraft) -> dict[str, str]:
         raise Invalid(N_("Choose one of the levels for the rule.")) from None
     try:
         address = check_address(draft.address.strip())
-    except InvalidGlob as error:
+    except Unusable as error:
         raise Invalid(
             N_("The address %(text)s cannot be used: it %(reason)s."), text=draft.address, reason=error
         ) from None
     try:
         repository = check_repository_glob(draft.repository.strip())
-    except InvalidGlob as error:
+    except Unusable as error:
         raise Invalid(
             N_("The repository %(text)s cannot be used: it %(reason)s."), text=draft.repository, reason=error
         ) from None

@@ -68,7 +68,7 @@ class TokenIssuer:
         return libtrust_key_id(self._pair.key.public_key())
 
     async def issue(
-        self, subject: str, access: Iterable[Scope], client_address: str = "", mount_from: Iterable[str] = ()
+        self, subject: str, access: Iterable[Scope], client_address: str = "", readable: Iterable[str] = ()
     ) -> Issued:
         """Return a token that lets `subject` do what `access` lists; see Claims for the other two."""
         now = int(self._clock())
@@ -82,7 +82,7 @@ class TokenIssuer:
             token_id=str(uuid.uuid4()),
             access=tuple(access),
             client_address=client_address,
-            mount_from=tuple(mount_from),
+            readable=tuple(readable),
         )
         signer = self._current(now)
         if isinstance(signer.key, rsa.RSAPrivateKey):  # several milliseconds, too long for the event loop

@@ -9,7 +9,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from registry_service.api.http import next_link
-from registry_service.api.requests import digest_of, parts_of, repository_of
+from registry_service.api.requests import IDENTITY, digest_of, parts_of, repository_of
+from registry_service.auth import Identity
 from registry_service.errors import Code, RegistryError
 from registry_service.listing import Page, catalog_page, tags_page
 from registry_service.manifests import OCI_INDEX
@@ -28,11 +29,14 @@ async def get_tags(request: web.Request) -> web.Response:
 
 
 async def get_catalog(request: web.Request) -> web.Response:
-    """Answer GET: a page of the names of all repositories."""
+    """Answer GET: a page of the names of all repositories that the caller may see."""
     limit = _limit(request)
     limit = _CATALOG_ENTRIES if limit is None else limit
     last = request.query.get("last", "")
-    page = await catalog_page(parts_of(request).registry, last=last, limit=limit) if limit else Page((), more=False)
+    identity = request.get(IDENTITY, Identity())
+    visible = None if identity.sees_all else identity.may_pull
+    registry = parts_of(request).registry
+    page = await catalog_page(registry, last=last, limit=limit, visible=visible) if limit else Page((), more=False)
     return _answer({"repositories": list(page.entries)}, _link(request, page, limit))
 
 

@@ -18,7 +18,7 @@ from tests.kit.certificates import (
     sign,
     write_bundle,
 )
-from tests.kit.content import blob
+from tests.kit.content import blob, index
 
 NAME = "team/app"
 CATALOG = {"type": "registry", "name": "catalog", "actions": ["*"]}
@@ -133,7 +133,9 @@ async def test_a_mount_needs_its_source(client, source, status):
     ("patterns", "access", "status"),
     [
         (["**"], [], 201),
-        (["source/**"], [], 201),
+        (["source/*"], [], 201),
+        (["{source,other}/**"], [], 201),
+        (["{broken"], [], 202),
         (["other/**"], [repository_access("source/app", "pull")], 201),
         (["source"], [], 202),
         ([], [repository_access("source/app", "push")], 202),
@@ -144,9 +146,27 @@ async def test_a_mount_without_a_source_takes_what_the_token_may_pull(client, pa
     push = [repository_access(name, "pull", "push") for name in ("source/app", NAME)]
     location = (await client.post("/v2/source/app/blobs/uploads/", headers=bearer(*push))).headers["Location"]
     await client.put(location, params={"digest": content.digest}, data=content.body, headers=bearer(*push))
-    token = bearer(repository_access(NAME, "pull", "push"), *access, mount_from=patterns)
+    token = bearer(repository_access(NAME, "pull", "push"), *access, readable=patterns)
     answer = await client.post(f"/v2/{NAME}/blobs/uploads/", params={"mount": content.digest}, headers=token)
     assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("actions", "patterns", "expected"),
+    [
+        (["*"], [], ["one/a", "one/b", "two"]),
+        (["list"], ["one/*"], ["one/a", "one/b"]),
+        (["list"], ["**"], ["one/a", "one/b", "two"]),
+        (["list"], [], []),
+    ],
+)
+async def test_the_catalog_shows_what_the_token_may_see(client, actions, patterns, expected):
+    for name in ("one/a", "one/b", "two"):
+        push = bearer(repository_access(name, "pull", "push"))
+        assert (await client.put(f"/v2/{name}/manifests/v1", data=index([]).body, headers=push)).status == 201
+    token = bearer({**CATALOG, "actions": actions}, readable=patterns)
+    answer = await client.get("/v2/_catalog", headers=token)
+    assert (answer.status, (await answer.json())["repositories"]) == (200, expected)
 
 
 async def test_an_unauthorised_body_is_never_asked_for(client):

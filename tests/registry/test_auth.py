@@ -83,9 +83,9 @@ def test_the_identity_is_the_subject_the_address_it_acts_for_and_what_it_may_pul
     access = [repository_access("a", "pull"), repository_access("b", "*"), repository_access("c", "push"), CATALOG]
     token = sign(claims(*access, sub="bob", client_addr="10.0.0.1"), ROOT.key)
     identity = accepted(auth, token)
-    assert identity == Identity("bob", "10.0.0.1", frozenset("ab"))
+    assert identity == Identity("bob", "10.0.0.1", frozenset("ab"), sees_all=True)
     assert [name for name in ("a", "b", "c", "catalog") if identity.may_pull(name)] == ["a", "b"]
-    assert accepted(auth, sign(claims(sub=...), ROOT.key)) == Identity("", "", frozenset())
+    assert accepted(auth, sign(claims(sub=...), ROOT.key)) == Identity("", "", frozenset(), sees_all=False)
 
 
 def test_where_there_are_no_tokens_everybody_may_pull_everything():

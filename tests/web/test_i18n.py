@@ -2,14 +2,16 @@ import re
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract, extract_from_dir
 from babel.messages.pofile import read_po
 
+import shared
 import web_service
 from web_service.errors import Invalid
 from web_service.i18n import FOLDER, NAMES, Languages
 
 ROOT = Path(web_service.__file__).parent
+GLOBS = Path(shared.__file__).parent / "globs.py"
 PO = FOLDER / "zh_CN" / "LC_MESSAGES" / "messages.po"
 
 
@@ -21,7 +23,10 @@ def languages():
 def in_source():
     methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
     options = {"templates/**.html": {"silent": "false"}}
-    return {message[2] for message in extract_from_dir(str(ROOT), method_map=methods, options_map=options)}
+    found = {message[2] for message in extract_from_dir(str(ROOT), method_map=methods, options_map=options)}
+    # What a glob lacks is said by the shared room, and shown here.
+    with GLOBS.open("rb") as file:
+        return found | {message[1] for message in extract("python", file, keywords={"InvalidGlob": None})}
 
 
 def catalog():

@@ -40,7 +40,8 @@ async def test_a_login_without_scope_gets_a_valid_token_for_nothing(console):
         ([], [SCOPE], []),
         (["UI_ADMIN"], [SCOPE], []),
         (["UI_ADMIN"], ["registry:catalog:*"], ["registry:catalog:*"]),
-        (["write-all"], ["registry:catalog:*"], []),
+        (["write-all"], ["registry:catalog:*"], ["registry:catalog:list"]),
+        (["write-all"], ["registry:catalog:list,x"], []),
         (["UI_ADMIN"], ["registry:other:*"], []),
         (["read-all"], ["repository:a:pull", "repository:b:pull"], ["repository:a:pull", "repository:b:pull"]),
         (["read-all"], ["repository:a:pull repository:b:pull,push"], ["repository:a:pull", "repository:b:pull"]),
@@ -64,18 +65,20 @@ async def test_granted_is_what_was_asked_for_and_is_allowed(console, roles, scop
 
 
 @pytest.mark.parametrize(
-    ("roles", "scope", "mount_from"),
+    ("roles", "scope", "readable"),
     [
         (["write-all"], SCOPE, ["**"]),
         (["write-all"], "repository:team/app:pull", None),
         (["read-all"], SCOPE, None),
+        (["read-all"], "registry:catalog:*", ["**"]),
+        (["UI_ADMIN"], "registry:catalog:*", None),
     ],
 )
-async def test_who_may_push_learns_what_may_be_mounted(console, roles, scope, mount_from):
+async def test_a_token_says_what_else_may_be_read_where_that_is_of_use(console, roles, scope, readable):
     await console.user("dev", *roles)
     response = await console.token(user="dev", password="correct horse", scope=scope)
     claims = jwt.decode((await response.json())["token"], options={"verify_signature": False})
-    assert claims.get("mount_from") == mount_from
+    assert claims.get("readable") == readable
 
 
 async def test_the_subject_is_who_signed_in_whatever_the_account_parameter_says(console):

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from shared.tokens import CATALOG_SCOPE_NAME, REPOSITORY, InvalidScope, Scope, parse_scopes
-from web_service.access import decide, mountable
+from shared.tokens import CATALOG_SCOPE_NAME, LIST_ACTION, REPOSITORY, InvalidScope, Scope, parse_scopes
+from web_service.access import decide, readable
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.parts import Parts
 from web_service.tokens import Issued, TokenIssuer
@@ -81,9 +81,7 @@ async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web
         visit.facts["claimed"] = wish.name
         return _unauthorized(parts, str(problem))
     granted = _granted(user, visit.client.address, wish.scopes, visit.facts)
-    pushes = any("push" in scope.actions for scope in granted)
-    mount_from = mountable(user.rules, visit.client.address) if pushes else ()
-    issued = await issuer.issue(user.name, granted, mount_from=mount_from)
+    issued = await issuer.issue(user.name, granted, readable=_readable(user, visit.client.address, granted))
     visit.facts |= {"user": user.name, "granted": " ".join(map(str, granted)), "jti": issued.token_id}
     return web.json_response(_body(issued, granted, oauth=request.method == "POST"))
 
@@ -100,10 +98,17 @@ def _granted(user: User, address: str, wanted: Sequence[Scope], facts: dict[str,
     return granted
 
 
+def _readable(user: User, address: str, granted: Sequence[Scope]) -> tuple[str, ...]:
+    """Return what else the user may pull, where the registry has a use for it: mounting blobs, listing names."""
+    useful = any("push" in scope.actions or LIST_ACTION in scope.actions for scope in granted)
+    return readable(user.rules, address) if useful else ()
+
+
 def _catalog_actions(user: User, scope: Scope) -> tuple[str, ...]:
-    """Return what a user may do with the catalog: it tells all names, so only an administrator may read it."""
-    may = user.is_admin and scope.type == "registry" and scope.name == CATALOG_SCOPE_NAME
-    return tuple(action for action in scope.actions if action == "*") if may else ()
+    """Return what a user may do with the catalog: an administrator sees it whole, others what they may pull."""
+    if scope.type != "registry" or scope.name != CATALOG_SCOPE_NAME or "*" not in scope.actions:
+        return ()
+    return ("*",) if user.is_admin else (LIST_ACTION,)
 
 
 def _body(issued: Issued, granted: Sequence[Scope], *, oauth: bool) -> dict[str, Any]:

@@ -12,23 +12,26 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from web_service.errors import N_, Problem
-
 MAX_LENGTH: Final = 255
 _MOST_REMEMBERED: Final = 4096
 
 _Test = Callable[[str], bool]
 
 
-class InvalidGlob(Problem):
-    """The text is not a glob; the message goes on after "it": it has an empty character class."""
+class InvalidGlob(ValueError):
+    """The text is not a glob; `message % values` goes on after "it": it has an empty character class."""
+
+    def __init__(self, message: str, **values: object) -> None:
+        super().__init__(message % values if values else message)
+        self.message = message
+        self.values = values
 
 
 @lru_cache(maxsize=1024)
 def compile_glob(pattern: str) -> "Glob":
     """Read a pattern; raises InvalidGlob."""
     if len(pattern) > MAX_LENGTH:
-        raise InvalidGlob(N_("has more than %(most)d characters"), most=MAX_LENGTH)
+        raise InvalidGlob("has more than %(most)d characters", most=MAX_LENGTH)
     return Glob(_Reader(pattern).read())
 
 
@@ -92,7 +95,7 @@ class _Reader:
         while self.at < len(self.pattern):
             self._element(self._next())
         if self.group_start is not None:
-            raise InvalidGlob(N_("lacks the '}' of a group"))
+            raise InvalidGlob("lacks the '}' of a group")
         return self.states
 
     def _next(self) -> str:
@@ -113,7 +116,7 @@ class _Reader:
             self._one(self._bracket())
         elif character == "\\":
             if not self._peek():
-                raise InvalidGlob(N_("ends with a '\\' that escapes nothing"))
+                raise InvalidGlob("ends with a '\\' that escapes nothing")
             self._one(self._next().__eq__)
         elif character == "{":
             self._open_group()
@@ -145,7 +148,7 @@ class _Reader:
 
     def _open_group(self) -> None:
         if self.group_start is not None:
-            raise InvalidGlob(N_("has a group within a group"))
+            raise InvalidGlob("has a group within a group")
         self.group_start, self.branch_ends = len(self.states) - 1, []
         self.states[self.group_start].free.append(self._add())
 
@@ -167,15 +170,15 @@ class _Reader:
         ranges: list[tuple[str, str]] = []
         while True:
             if not self._peek():
-                raise InvalidGlob(N_("lacks the ']' of a character class"))
+                raise InvalidGlob("lacks the ']' of a character class")
             first = self._next()
             if first == "]":
                 break
             if first == "/":
-                raise InvalidGlob(N_("has a '/' in a character class"))
+                raise InvalidGlob("has a '/' in a character class")
             ranges.append((first, self._range_end(first)))
         if not ranges:
-            raise InvalidGlob(N_("has an empty character class"))
+            raise InvalidGlob("has an empty character class")
         return lambda character: character != "/" and negated != any(low <= character <= high for low, high in ranges)
 
     def _range_end(self, first: str) -> str:
@@ -184,9 +187,9 @@ class _Reader:
         self._next()
         last = self._next()
         if last == "/":
-            raise InvalidGlob(N_("has a '/' in a character class"))
+            raise InvalidGlob("has a '/' in a character class")
         if last < first:
-            raise InvalidGlob(N_("has the range %(range)s, whose end comes before its start"), range=f"{first}-{last}")
+            raise InvalidGlob("has the range %(range)s, whose end comes before its start", range=f"{first}-{last}")
         return last
 
 

@@ -1,10 +1,12 @@
+"""Globs, as in the program that we replace."""
+
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web_service.globs import InvalidGlob, compile_glob
+from shared.globs import InvalidGlob, compile_glob
 
 NAMES = st.text("ab/.-", max_size=12)
 PLAIN = st.text("ab./-_0", max_size=10)
