@@ -79,7 +79,8 @@ class Summaries:
 
         Raises NAME_UNKNOWN. Ordered by name or version only the tags of the page are read.
         """
-        tags = [tag for tag in (await tags_page(self._registry, name)).entries if contains in tag]
+        wanted = contains.lower()
+        tags = [tag for tag in (await tags_page(self._registry, name)).entries if wanted in tag.lower()]
         part = slice(start, start + limit)
         if order in ("name", "version"):
             key: Callable[[str], Any] = natural_key if order == "version" else str
@@ -130,13 +131,26 @@ class Summaries:
         children = [child for child in [await self._of_digest(name, one.digest) for one in images] if child is not None]
         platforms = [platform for child in children for platform in child.platforms]
         platforms = platforms or ["/".join(one.platform) for one in images if one.platform is not None]
+        contents = [await self._content(name, one.digest) for one in images]
         return Summary(
             media_type=manifest.media_type,
-            size=sum(child.size for child in children),
+            size=sum({digest: size for content in contents for digest, size in content.items()}.values()),
             platforms=tuple(dict.fromkeys(platforms)),
             created=max((child.created for child in children), default=""),
             artifact_type=manifest.artifact_type,
         )
+
+    async def _content(self, name: str, digest: Digest) -> dict[Digest, int]:
+        """Return the size of each blob that a manifest needs, by digest: what images share is there once."""
+        try:
+            stored = await self._registry.manifest(name, digest)
+            manifest = parse_manifest(stored.body, stored.media_type)
+        except (RegistryError, ManifestInvalid):
+            return {}
+        content = {one.digest: one.size for one in manifest.content}
+        for child in manifest.manifests:
+            content |= await self._content(name, child.digest)
+        return content
 
     async def _of_image(self, name: str, manifest: Manifest) -> Summary:
         config = await self._config(name, manifest)
@@ -170,8 +184,11 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
 
 
 def _sort_key(order: Order, entry: TagSummary) -> Any:
+    """Return what an entry is ordered by; of two that are equal in it, the version decides."""
     if order == "pushed":
-        return entry.pushed
-    if entry.summary is None:
-        return -1 if order == "size" else ""
-    return entry.summary.size if order == "size" else entry.summary.created
+        value: Any = entry.pushed
+    elif entry.summary is None:
+        value = -1 if order == "size" else ""
+    else:
+        value = entry.summary.size if order == "size" else entry.summary.created
+    return value, natural_key(entry.tag)

@@ -27,6 +27,7 @@ from web_service.parts import Parts, Settings
 from web_service.registry_client import RegistryClient
 from web_service.roles import Roles
 from web_service.sessions import Sessions
+from web_service.tag_lists import TagLists
 from web_service.templates import environment, languages
 from web_service.tokens import TokenIssuer
 from web_service.users import FIRST_ADMIN, Users
@@ -130,6 +131,7 @@ async def _open_parts(settings: Settings) -> AsyncIterator[Parts]:
         authority = TokenAuthority(issuer) if issuer else FixedAuthority(config.registry.basic_auth.value)
         client = RegistryClient(config.registry.url, authority)
         stack.push_async_callback(client.close)
+        browser = Browser(client)
         authenticator = Authenticator(users)
         stack.push_async_callback(authenticator.close)
         if await users.seed(config.admin.password.value):
@@ -142,7 +144,8 @@ async def _open_parts(settings: Settings) -> AsyncIterator[Parts]:
             Sessions(database, config.sessions.lifetime),
             Events(database),
             authenticator,
-            Browser(client),
+            browser,
+            TagLists(client, browser),
         )
 
 

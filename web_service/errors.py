@@ -99,9 +99,13 @@ class RegistryUnreachable(RegistryProblem):
 
 
 class RegistryNotFound(RegistryProblem):
-    """The registry knows no such repository, tag or manifest."""
+    """The registry knows no such repository, tag or manifest; `code` is how it says so, empty for a bare 404."""
 
     status = 404
+
+    def __init__(self, message: str, code: str = "", /, **values: object) -> None:
+        super().__init__(message, **values)
+        self.code = code
 
 
 class DeletionDisabled(RegistryProblem):

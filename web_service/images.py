@@ -129,8 +129,8 @@ class Tagged:
 
     @property
     def created(self) -> int | None:
-        """When the first of the images was made, in seconds since the epoch."""
-        return next((image.created for image in self.images if image.created), None) or self.manifest.created
+        """When the newest of the images was made, in seconds since the epoch."""
+        return max((image.created for image in self.images if image.created), default=self.manifest.created)
 
     @property
     def size(self) -> int:
@@ -152,7 +152,7 @@ def parse_manifest(media_type: str, digest: str, body: bytes) -> Manifest:
         _descriptor(config) if isinstance(config, dict) else None,
         tuple(_descriptor(layer) for layer in _objects(document.get("layers"))),
         tuple(_descriptor(child) for child in _objects(document.get("manifests"))),
-        _time(_object(document.get("annotations")).get(_CREATED_ANNOTATION)),
+        parse_time(_object(document.get("annotations")).get(_CREATED_ANNOTATION)),
         _text(document.get("artifactType")),
     )
 
@@ -163,7 +163,7 @@ def parse_config(body: bytes) -> ImageConfig:
     run = _object(document.get("config"))
     return ImageConfig(
         platform=_platform(document),
-        created=_time(document.get("created")),
+        created=parse_time(document.get("created")),
         author=_text(document.get("author")),
         env=_texts(run.get("Env")),
         labels=tuple(sorted((str(key), _text(value)) for key, value in _object(run.get("Labels")).items())),
@@ -215,10 +215,11 @@ def _platform(value: dict[str, Any]) -> str:
 
 
 def _step(value: dict[str, Any]) -> Step:
-    return Step(_text(value.get("created_by")), _time(value.get("created")), value.get("empty_layer") is not True)
+    return Step(_text(value.get("created_by")), parse_time(value.get("created")), value.get("empty_layer") is not True)
 
 
-def _time(value: Any) -> int | None:
+def parse_time(value: Any) -> int | None:
+    """Return the seconds since the epoch of an RFC 3339 time, None for anything else."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):

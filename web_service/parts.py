@@ -11,6 +11,7 @@ from web_service.events import Events
 from web_service.i18n import Languages
 from web_service.roles import Roles
 from web_service.sessions import Sessions
+from web_service.tag_lists import TagLists
 from web_service.tokens import TokenIssuer
 from web_service.users import Users
 
@@ -44,3 +45,4 @@ class Parts:
     events: Events
     authenticator: Authenticator
     browser: Browser
+    tag_lists: TagLists

@@ -6,6 +6,7 @@ The connection pool bounds how many requests run at once.
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,9 @@ from web_service.images import MANIFEST_TYPES, ImageConfig, Manifest, parse_conf
 _CONNECTIONS: Final = 16
 _KEPT: Final = 4096
 _LARGEST_BODY: Final = 8 * 1024 * 1024
+_GLANCE: Final = "_cangku/tags/list"
+_ASK_AGAIN_SECONDS: Final = 600
+"""Until a registry that had no list of tags is asked for one again: it may have been replaced by ours."""
 _PAGE: Final = 1000
 _MOST_PAGES: Final = 1000
 _EXCERPT: Final = 200
@@ -46,6 +50,8 @@ class RegistryClient:
         self._authority = authority
         self._manifests = Cache[Manifest](_KEPT)
         self._configs = Cache[ImageConfig](_KEPT)
+        self._clock = time.monotonic
+        self._no_glance_until = 0.0
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=20),
@@ -68,6 +74,20 @@ class RegistryClient:
     async def tags(self, repository: str) -> list[str]:
         """Return the tags of a repository, in no particular order."""
         return await self._listed(self._url(repository, "tags/list"), _pull(repository), "tags", "")
+
+    async def tags_at_a_glance(self, repository: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return a page of our registry's list of tags (docs/extensions.md), None where there is no such list."""
+        if self._clock() < self._no_glance_until:
+            return None
+        url = self._url(repository, _GLANCE).with_query(query)
+        try:
+            answer = await self._request("GET", url, _pull(repository))
+        except RegistryNotFound as problem:
+            if problem.code == "NAME_UNKNOWN":
+                raise
+            self._no_glance_until = self._clock() + _ASK_AGAIN_SECONDS
+            return None
+        return _json(answer.body)
 
     async def digest(self, repository: str, tag: str) -> str:
         """Return the digest that a tag points to now."""
@@ -204,7 +224,7 @@ def _problem(answer: _Answer) -> RegistryProblem:
             message=message,
         )
     if answer.status == 404:  # noqa: PLR2004
-        return RegistryNotFound(N_("The registry has no such image."))
+        return RegistryNotFound(N_("The registry has no such image."), code)
     if code == "UNSUPPORTED":
         return DeletionDisabled(N_("The registry deletes nothing: set storage.delete.enabled: true in its config.yml."))
     return RegistryProblem(

@@ -105,6 +105,7 @@ async def tagged(client):
         ("?n=0", []),
         ("?offset=99", []),
         ("?contains=1.", ["1.10", "1.9"]),
+        ("?contains=LATE", ["latest"]),
         ("?contains=nothing", []),
     ],
 )

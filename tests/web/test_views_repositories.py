@@ -147,7 +147,8 @@ async def test_an_artifact_without_image_config_is_shown(console, registry):
     media_type = "application/vnd.oci.image.manifest.v1+json"
     registry.add_manifest("charts/app", {"config": config, "layers": [layer]}, media_type, "1.0")
     admin = await console.admin()
-    assert "Artifact" in await admin.text("/repo/tags/charts/app")
+    assert "1.0" in await admin.text("/repo/tags/charts/app")
+    assert "Artifact" in await admin.text("/repo/details/charts/app/1.0")
     page = await admin.text("/repo/tag/charts/app/1.0")
     assert "application/vnd.cncf.helm.chart.content.v1.tar+gzip" in page
     assert "2 KB" in page

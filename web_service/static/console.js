@@ -40,6 +40,22 @@ async function openDialog(link) {
   dialog.showModal();
 }
 
+async function load(place) {
+  const address = place.dataset.load;
+  delete place.dataset.load; // once
+  const response = await fetch(address, { credentials: "same-origin" });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const part = page.querySelector("[data-part]");
+  if (!response.ok || !part) return; // the link stays
+  place.replaceChildren(...document.adoptNode(part).childNodes);
+  showCopyButtons(place);
+}
+
+document.addEventListener("toggle", (event) => {
+  const place = event.target.open && event.target.querySelector("[data-load]");
+  if (place) load(place).catch(() => {}); // the link stays
+}, true);
+
 document.addEventListener("click", (event) => {
   const target = event.target.closest("button.copy, a[data-dialog], dialog [data-cancel]");
   if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -30,6 +30,7 @@ ROUTES: Final = (
     Route("GET", "/", repositories.show_repositories, Needs.BROWSE),
     Route("GET", "/repo/tags/{name:.+}", repositories.show_tags, Needs.BROWSE),
     Route("GET", "/repo/tag/{name:.+}/{tag}", repositories.show_image, Needs.BROWSE),
+    Route("GET", "/repo/details/{name:.+}/{tag}", repositories.show_details, Needs.BROWSE),
     Route("GET", "/repo/delete/{name:.+}/{tag}", deletion.confirm, Needs.BROWSE),
     Route("POST", "/repo/delete/{name:.+}/{tag}", deletion.delete, Needs.BROWSE),
     Route("GET", "/event/index", events.show_events, Needs.BROWSE),

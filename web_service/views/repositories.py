@@ -1,22 +1,20 @@
 """The repositories, their tags, and single images."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast, get_args
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from web_service.browsing import Unreadable
 from web_service.errors import N_, NotFound, RegistryNotFound, RegistryProblem
-from web_service.images import Tagged, history_rows
+from web_service.images import history_rows
+from web_service.tag_lists import Sort
 from web_service.views.page import page_number, render
 from web_service.views.rights import check_visible, may_delete, may_see
 from web_service.views.routing import PARTS
 
 _REPOSITORIES: Final = 25
 _TAGS: Final = 50
-_MOST_SORTED_BY_TIME: Final = 300
-"""Tags of a repository that are all read to sort them; with more, their names decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +53,31 @@ async def show_repositories(request: web.Request) -> web.StreamResponse:
 
 async def show_tags(request: web.Request) -> web.StreamResponse:
     """List the tags of a repository with what they point to."""
-    repository, browser = repository_of(request), request.app[PARTS].browser
-    search, sort = request.query.get("q", "").strip(), request.query.get("sort", "")
+    repository, query = repository_of(request), request.query
+    search, wanted = query.get("q", "").strip(), query.get("sort", "")
+    sort = cast("Sort", wanted) if wanted in get_args(Sort) else None
+    lists, number = request.app[PARTS].tag_lists, page_number(request)
     try:
-        tags = [tag for tag in await browser.tags(repository) if search.lower() in tag.lower()]
+        page = await lists.page(repository, contains=search, sort=sort, number=number, size=_TAGS)
     except RegistryNotFound:
         raise NotFound(N_("There is no such repository.")) from None
-    if sort not in ("name", "created", "size"):
-        sort = "created" if len(tags) <= _MOST_SORTED_BY_TIME else "name"
-    pages = Pages.of(len(tags), page_number(request), _TAGS)
-    if sort == "name":
-        rows = await browser.tagged(repository, tags[pages.slice(_TAGS)])
-    else:
-        rows = sorted(await browser.tagged(repository, tags), key=lambda row: _order(row, sort), reverse=True)
-        rows = rows[pages.slice(_TAGS)]
     return await render(
         request,
         "tags.html",
         repository=repository,
-        rows=rows,
-        pages=pages,
+        rows=page.rows,
+        pages=Pages.of(page.total, page.number, _TAGS),
         q=search,
-        sort=sort,
+        sort=page.sort,
         deletable=may_delete(request, repository),
     )
+
+
+async def show_details(request: web.Request) -> web.StreamResponse:
+    """Show the layers of an image by platform: what the list of tags opens below a tag."""
+    repository, tag = repository_of(request), unquote(request.match_info["tag"])
+    tagged = await request.app[PARTS].browser.image(repository, tag)
+    return await render(request, "details.html", repository=repository, tag=tag, tagged=tagged)
 
 
 async def show_image(request: web.Request) -> web.StreamResponse:
@@ -102,9 +101,3 @@ def repository_of(request: web.Request) -> str:
     name = unquote(unquote(request.match_info["name"]))
     check_visible(request, name)
     return name
-
-
-def _order(row: Tagged | Unreadable, sort: str) -> int:
-    if isinstance(row, Unreadable):
-        return -1
-    return row.size if sort == "size" else row.created or 0
