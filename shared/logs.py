@@ -17,12 +17,25 @@ def configure(level: Level, form: Format = "text", stream: TextIO | None = None)
     """Send every log record of this process, from `level` up, to `stream` (standard output) in the form wanted."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(_JSONFormatter() if form == "json" else _TextFormatter())
+    handler.addFilter(_without_strangers_mistakes)
     logging.basicConfig(level=_LEVELS[level], handlers=[handler], force=True)
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """Return what `extra=` needs to add `key=value` to a log line; None is left out."""
     return {"fields": {key: value for key, value in values.items() if value is not None}}
+
+
+def _without_strangers_mistakes(record: logging.LogRecord) -> bool:
+    """Make one plain line of what the framework takes for a failure of ours: a request that is no HTTP."""
+    kind = record.exc_info[0] if record.exc_info else None
+    if record.name == "aiohttp.server" and kind is not None and kind.__module__ == "aiohttp.http_exceptions":
+        reason = " ".join(str(getattr(record.exc_info[1], "message", kind.__name__)).split()) if record.exc_info else ""
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "bad request", ()
+        record.exc_info = None
+        record.fields = {"reason": reason[:200]}
+    return record.levelno >= logging.getLogger().level
 
 
 def _parts(record: logging.LogRecord) -> dict[str, Any]:

@@ -83,6 +83,31 @@ async def test_a_body_that_falls_silent_does_not_hang(address, session, monkeypa
     await wait_for_range(session, address + location, "0-2")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: -5\r\n\r\nabc",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+        b"Content-Length: 5x\r\n\r\nabcde",
+        b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n",
+        b"Transfer-Encoding: gzip\r\n\r\nabc",
+    ],
+)
+async def test_a_body_that_lies_about_its_length_is_refused(address, session, message):
+    async with session.post(f"{address}/v2/{NAME}/blobs/uploads/") as opened:
+        location = opened.headers["Location"]
+    reader, writer = await raw(address)
+    writer.write(f"PATCH {location} HTTP/1.1\r\nHost: x\r\n".encode() + message)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert b"Traceback" not in answer
+    writer.close()
+    await writer.wait_closed()
+    await wait_for_range(session, address + location, "0-0")
+
+
 async def test_a_body_is_asked_for_only_when_it_is_wanted(address, session):
     async with session.post(f"{address}/v2/{NAME}/blobs/uploads/") as opened:
         location = opened.headers["Location"]

@@ -6,6 +6,7 @@ import logging
 import re
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,3 +131,28 @@ def test_the_standard_output_is_the_default(capsys):
     configure("info")
     logging.getLogger("x").info("m")
     assert " x: m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_a_request_that_is_no_http_is_a_line_and_no_failure(level):
+    """The framework logs it as an error of its own, with a traceback."""
+    stream = io.StringIO()
+    configure(level, "text", stream)
+    try:
+        raise BadHttpMessage("Content-Length\nis odd")
+    except BadHttpMessage:
+        logging.getLogger("aiohttp.server").exception("Error handling request from %s", "10.0.0.1")
+    line = stream.getvalue()
+    expected = STAMP + r' info  aiohttp\.server: bad request reason="Content-Length is odd"\n'
+    assert re.fullmatch(expected, line) if level == "info" else line == ""
+
+
+def test_a_real_failure_keeps_its_traceback():
+    stream = io.StringIO()
+    configure("error", "text", stream)
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        logging.getLogger("aiohttp.server").exception("Error handling request")
+    assert "Traceback" in stream.getvalue()
+    assert stream.getvalue().count("\n") == 1
