@@ -252,3 +252,35 @@ async def test_what_is_read_is_the_file_that_was_opened_even_when_it_is_replaced
     await driver.delete("a/b")
     chunks += [chunk async for chunk in stream]
     assert b"".join(chunks) == whole
+
+
+@pytest.mark.parametrize("size", [0, 1, 71, 64 << 10, (64 << 10) + 1, 1 << 20])
+async def test_a_read_is_the_same_from_memory_and_from_a_thread(tmp_path, size):
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    data = os.urandom(size)
+    await driver.write("key", data)
+    at_once = await driver.read("key")
+    driver._answers_at_once = False
+    assert at_once == await driver.read("key") == data
+
+
+async def test_a_read_that_would_wait_for_the_disk_goes_to_a_thread(tmp_path, monkeypatch):
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    await driver.write("key", b"data")
+
+    def would_wait(*_):
+        raise BlockingIOError(errno.EAGAIN, "would wait")
+
+    monkeypatch.setattr("os.preadv", would_wait)
+    assert await driver.read("key") == b"data"
+
+
+@pytest.mark.parametrize("answers_at_once", [True, False])
+async def test_what_is_missing_is_missing_either_way(tmp_path, answers_at_once):
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    driver._answers_at_once = answers_at_once
+    await driver.write("folder/key", b"data")
+    for key in ("nothing", "folder", "folder/key/below"):
+        for call in (driver.read, driver.stat):
+            with pytest.raises(KeyNotFound):
+                await call(key)
