@@ -5,7 +5,6 @@ here little more than following a hundred links.
 """
 
 import json
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from registry_service.listing import tags_page
 from registry_service.manifests import Manifest, ManifestInvalid, parse_manifest
 from registry_service.registry import Registry
 from registry_service.storage.driver import KeyNotFound
-from shared.names import Digest, Tag
+from shared.names import Digest, Tag, natural_key
 
 Order = Literal["name", "version", "pushed", "created", "size"]
 ORDERS: Final = get_args(Order)
@@ -28,7 +27,6 @@ _KEPT: Final = 10_000
 _LARGEST_CONFIG_BYTES: Final = 4 << 20
 _ATTESTATION: Final = ("unknown", "unknown")
 """The platform that builders give to what they attest about an image, which is none itself."""
-_NUMBER = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +174,6 @@ class Summaries:
         except (RegistryError, KeyNotFound, ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Return a sort key under which 1.10 comes after 1.9."""
-    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBER.split(text)]
 
 
 def _sort_key(order: Order, entry: TagSummary) -> Any:

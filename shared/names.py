@@ -14,6 +14,7 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+")
+_NUMBER = re.compile(r"(\d+)")
 
 ALGORITHMS: Final = tuple(_HEX_LENGTHS)
 """The algorithms of digests that we compute, the canonical one first."""
@@ -91,3 +92,8 @@ def check_repository(name: str) -> str:
 def parse_reference(text: str) -> Reference:
     """Read a manifest reference: a digest if it contains a colon, else a tag."""
     return Digest.parse(text) if ":" in text else Tag.parse(text)
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Return a sort key under which 1.10 comes after 1.9, as people count versions."""
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBER.split(text)]

@@ -1,16 +1,14 @@
 """What the console shows of a registry: tags with all that belongs to them, read in parallel."""
 
 import asyncio
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shared.names import natural_key
 from web_service.authority import Caller
 from web_service.errors import RegistryNotFound, RegistryProblem
 from web_service.images import Image, ImageConfig, Manifest, Tagged, is_attestation
 from web_service.registry_client import RegistryClient
-
-_NUMBER = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +107,3 @@ class Browser:
             return await self._client.digest(repository, tag)
         except RegistryNotFound:
             return ""
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Return a sort key under which 1.10 comes after 1.9."""
-    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in _NUMBER.split(text)]

@@ -7,7 +7,8 @@ registries every image on the page is read, and of few tags all, to sort them.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from web_service.browsing import Browser, Unreadable, natural_key
+from shared.names import natural_key
+from web_service.browsing import Browser, Unreadable
 from web_service.errors import N_, RegistryProblem
 from web_service.images import Tagged, parse_time
 from web_service.registry_client import RegistryClient

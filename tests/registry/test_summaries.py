@@ -6,7 +6,6 @@ import os
 import pytest
 
 from registry_service.manifests import OCI_IMAGE, OCI_INDEX
-from registry_service.summaries import natural_key
 from tests.kit.content import CONFIG_TYPE, Content, blob, image, index
 from tests.kit.push import push_blob, put_manifest
 
@@ -170,7 +169,3 @@ async def test_what_there_is_can_be_discovered(client, path, names):
     extensions = (await answer.json())["extensions"]
     assert [one["name"] for one in extensions] == names
     assert all(one["endpoints"] and one["url"] for one in extensions)
-
-
-def test_natural_order():
-    assert sorted(["1.10", "1.9", "1.9-rc", "a", "1"], key=natural_key) == ["1", "1.9", "1.9-rc", "1.10", "a"]

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.names import Digest, InvalidDigest, InvalidName, InvalidTag, Tag, check_repository, parse_reference
+from shared.names import (
+    Digest,
+    InvalidDigest,
+    InvalidName,
+    InvalidTag,
+    Tag,
+    check_repository,
+    natural_key,
+    parse_reference,
+)
 
 A64 = "a" * 64
 COMPONENT = st.from_regex(r"[a-z0-9]+(?:(?:\.|_|__|-{1,3})[a-z0-9]+){0,3}", fullmatch=True)
@@ -138,3 +147,8 @@ def test_a_reference_with_a_colon_can_only_be_a_digest(text, error):
 
 def test_equal_digests_are_equal_and_hash_alike():
     assert len({Digest("sha256", A64), Digest.parse(f"sha256:{A64}"), Digest("sha512", A64 * 2)}) == 2
+
+
+def test_versions_are_sorted_as_people_count():
+    tags = ["1.10", "1.9", "latest", "1.9-rc1", "2.0", "10.0"]
+    assert sorted(tags, key=natural_key) == ["1.9", "1.9-rc1", "1.10", "2.0", "10.0", "latest"]

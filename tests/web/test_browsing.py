@@ -1,7 +1,7 @@
 import pytest
 
 from web_service.authority import Caller, FixedAuthority
-from web_service.browsing import Browser, Unreadable, natural_key
+from web_service.browsing import Browser, Unreadable
 from web_service.errors import RegistryNotFound
 from web_service.registry_client import RegistryClient
 
@@ -11,11 +11,6 @@ async def browser(registry):
     client = RegistryClient(registry.url, FixedAuthority(""))
     yield Browser(client)
     await client.close()
-
-
-def test_versions_are_sorted_as_people_count():
-    tags = ["1.10", "1.9", "latest", "1.9-rc1", "2.0", "10.0"]
-    assert sorted(tags, key=natural_key) == ["1.9", "1.9-rc1", "1.10", "2.0", "10.0", "latest"]
 
 
 async def test_repositories_come_with_their_tags(browser, registry):
