@@ -31,7 +31,7 @@ access_log: Final = logging.getLogger("registry.access")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CLIENT_CLOSED_REQUEST: Final = 499
-_STARTED: Final = web.RequestKey("started", bool)
+_STARTED: Final = web.RequestKey("started", web.StreamResponse)
 
 
 def authorized(need: Need, handler: Handler) -> Handler:
@@ -53,14 +53,25 @@ def authorized(need: Need, handler: Handler) -> Handler:
 async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every failure into an answer of the specification, and log one line."""
     began = time.perf_counter()
+    client_address(request)  # looked up now, for it is gone with the connection
     try:
         with request.app[IN_FLIGHT].request():
             response = await _answer(request, handler)
-    except (ConnectionError, asyncio.CancelledError):
+    except asyncio.CancelledError:
         _log_access(request, CLIENT_CLOSED_REQUEST, None, began)
         raise
+    except ConnectionError:
+        _log_access(request, CLIENT_CLOSED_REQUEST, None, began)
+        return _broken_off(request)
     _log_access(request, response.status, response.content_length, began)
     return response
+
+
+def _broken_off(request: web.Request) -> web.StreamResponse:
+    """Return what the framework takes for the end of a request whose client is gone."""
+    if request.transport is not None:
+        request.transport.abort()
+    return request.get(_STARTED) or web.Response(status=CLIENT_CLOSED_REQUEST)
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -86,10 +97,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:
         log.exception("request failed", extra=fields(method=request.method, path=request.path))
         if request.get(_STARTED):
-            # Half an answer is out: the only honest end is a broken connection.
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError from error
+            raise ConnectionResetError from error  # half an answer is out: a broken connection is its honest end
         return error_response(RegistryError(Code.UNKNOWN))
 
 
@@ -100,7 +108,7 @@ def error_response(error: RegistryError) -> web.Response:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the headers that clients and the operator expect (signal `on_response_prepare`)."""
-    request[_STARTED] = True
+    request[_STARTED] = response
     if request.app[IN_FLIGHT].draining:
         response.force_close()
     response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"

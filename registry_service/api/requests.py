@@ -38,6 +38,7 @@ class Parts:
 PARTS: Final = web.AppKey("parts", Parts)
 TRUSTED: Final = web.AppKey[tuple[Network, ...]]("trusted proxies")
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
+ADDRESS: Final = web.RequestKey("address", str)
 CLIENT: Final = web.RequestKey("client", Client)
 IDENTITY: Final = web.RequestKey("identity", Identity)
 
@@ -121,11 +122,14 @@ def client_of(request: web.Request) -> Client:
 
 def client_address(request: web.Request) -> str:
     """Return `address:port` of the other end, an IPv6 address in brackets; no port behind a proxy."""
-    peer, port = _peer(request)
-    client = client_of(request).address
-    if client != plain_address(peer):
-        return client
-    return f"[{client}]:{port}" if ":" in client else f"{client}:{port}"
+    known = request.get(ADDRESS)
+    if known is None:
+        peer, port = _peer(request)
+        known = client_of(request).address
+        if known == plain_address(peer):
+            known = f"[{known}]:{port}" if ":" in known else f"{known}:{port}"
+        request[ADDRESS] = known
+    return known
 
 
 def _peer(request: web.Request) -> tuple[str, int]:

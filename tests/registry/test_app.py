@@ -2,7 +2,10 @@
 
 import asyncio
 import dataclasses
+import logging
+import socket
 import ssl
+import struct
 
 import aiohttp
 import pytest
@@ -68,6 +71,49 @@ async def test_what_came_before_a_broken_connection_is_kept(address, session, fr
     rest = {"data": content.body[40:], "headers": {"Content-Range": "40-99"}}
     async with session.put(address + location, params={"digest": content.digest}, **rest) as answer:
         assert answer.status == 201
+
+
+async def test_a_download_that_the_client_breaks_off_is_no_failure(address, session, caplog):
+    caplog.set_level(logging.INFO)
+    content = blob(30_000_000)
+    async with session.post(f"{address}/v2/{NAME}/blobs/uploads/") as opened:
+        location = opened.headers["Location"]
+    async with session.put(address + location, params={"digest": content.digest}, data=content.file) as answer:
+        assert answer.status == 201
+    for reset in (True, False):
+        reader, writer = await raw(address)
+        writer.write(f"GET /v2/{NAME}/blobs/{content.digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readexactly(100_000)
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+    async with asyncio.timeout(5):
+        await until_logged(caplog, "GET", 499, 2)
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+async def until_logged(caplog, method, status, count):
+    """Wait for lines of the access log, and see that they name the client."""
+    while True:
+        lines = [one for one in caplog.records if one.name == "registry.access"]
+        found = [one for one in lines if one.getMessage().startswith(method) and one.getMessage().endswith(str(status))]
+        if len(found) == count:
+            assert all(one.fields["address"].startswith("127.0.0.1:") for one in found)
+            return
+        await asyncio.sleep(0.01)
+
+
+async def test_an_upload_that_the_client_breaks_off_is_logged_with_its_address(address, session, caplog):
+    caplog.set_level(logging.INFO)
+    async with session.post(f"{address}/v2/{NAME}/blobs/uploads/") as opened:
+        location = opened.headers["Location"]
+    _, writer = await raw(address)
+    writer.write(f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc".encode())
+    await asyncio.sleep(0.1)  # the server has read it
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        await until_logged(caplog, "PATCH", 499, 1)
 
 
 async def test_a_body_that_falls_silent_does_not_hang(address, session, monkeypatch):
