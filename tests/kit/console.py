@@ -64,6 +64,16 @@ class Console:
         for role in roles:
             await self.grant_role(role)
 
+    async def create_role(self, name: str, *, repository: str, level: str) -> None:
+        """Create a role with one rule."""
+        await self.open("/role/index")
+        await self.page.get_by_label("Name of the new role").fill(name)
+        await self.page.get_by_role("button", name="Create role").click()
+        await self.page.get_by_label("Repository").fill(repository)
+        await self.page.get_by_label("Level").select_option(level)
+        await self.page.get_by_role("button", name="Add rule").click()
+        await expect(self.page.get_by_role("cell", name=repository, exact=True)).to_be_visible()
+
     async def grant_role(self, role: str) -> None:
         """Grant a role to the user whose page is open."""
         await self.page.get_by_label("Role", exact=True).select_option(role)

@@ -1,24 +1,19 @@
 """Images made here, of what Debian's packages bring: no test pulls anything."""
 
 import hashlib
-import io
-import json
 import os
 import platform
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 
-from tests.kit.content import CONFIG_TYPE, LAYER_TYPE, Content, image
 from tests.kit.engine import Docker
+from tests.kit.layouts import BUSYBOX, GREETING
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
-GREETING = "Hello from Cangku!"
 DEBIAN_PYTHON = "/usr/bin/python3"
 """The Python that a base image of the same Debian release has, so that wheels made with the one fit the other."""
 
@@ -26,7 +21,7 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 def build_hello(docker: Docker, tag: str, folder: Path, *, layers: int = 0, layer_bytes: int = 1 << 20) -> None:
     """Build an image that prints GREETING, from scratch; each further layer holds random bytes."""
     folder.mkdir(parents=True)
-    shutil.copy("/bin/busybox", folder / "busybox")
+    shutil.copy(BUSYBOX, folder / "busybox")
     lines = ["FROM scratch", "COPY busybox /bin/busybox"]
     for number in range(layers):
         (folder / f"layer{number}").write_bytes(os.urandom(layer_bytes))
@@ -34,39 +29,6 @@ def build_hello(docker: Docker, tag: str, folder: Path, *, layers: int = 0, laye
     lines.append(f'CMD ["/bin/busybox", "echo", "{GREETING}"]')
     (folder / "Dockerfile").write_text("\n".join(lines))
     docker("build", "--tag", tag, folder)
-
-
-def write_layout(folder: Path, tag: str = "latest") -> Path:
-    """Write an image with one small layer as an OCI image layout, which every client but Docker's can read."""
-    layer = Content(_tar({"bin/busybox": Path("/bin/busybox").read_bytes()}), LAYER_TYPE)
-    started = {"Cmd": ["/bin/busybox", "echo", GREETING]}
-    file_system = {"type": "layers", "diff_ids": [layer.digest]}
-    config = {"architecture": platform_architecture(), "os": "linux", "config": started, "rootfs": file_system}
-    config_content = Content(json.dumps(config).encode(), CONFIG_TYPE)
-    manifest = image([layer], config_content)
-    blobs = folder / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    for content in (layer, config_content, manifest):
-        (blobs / content.digest.removeprefix("sha256:")).write_bytes(content.body)
-    named = manifest.descriptor | {"annotations": {"org.opencontainers.image.ref.name": tag}}
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
-    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return folder
-
-
-def platform_architecture() -> str:
-    """Return this machine's architecture as images name it."""
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, body in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(body), 0o755
-            archive.addfile(entry, io.BytesIO(body))
-    return packed.getvalue()
 
 
 def import_base(docker: Docker, tag: str) -> None:

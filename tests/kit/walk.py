@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.kit.console import Console
 from tests.kit.engine import Docker
-from tests.kit.images import GREETING, build_hello
+from tests.kit.images import build_hello
+from tests.kit.layouts import GREETING
 
 WRITER, READER = "troylc", "reader"
 PASSWORD = "a-long-enough-password"
@@ -60,7 +61,7 @@ class Walk:
         assert "unauthorized: The user name or the password is wrong." in told
         assert "Login Succeeded" in docker.login(self.registry, READER, PASSWORD)
         assert "Image is up to date" in docker("pull", self.image)
-        assert "denied: requested access to the resource is denied" in docker.refused("push", self.image)
+        assert f"denied: push to hello-world is not permitted for {READER};" in docker.refused("push", self.image)
 
     def log_out(self) -> None:
         """Without a login nobody gets anything."""

@@ -6,10 +6,10 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from tests.kit.clients import Skopeo
 from tests.kit.console import browser_page
-from tests.kit.images import write_layout
+from tests.kit.layouts import write_layout
 from tests.kit.services import ADMIN_PASSWORD, running_services
-from tests.kit.skopeo import copy, sign_in
 from tests.kit.walk import PASSWORD, WRITER
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -32,10 +32,11 @@ def developer(pair, tmp_path_factory):
     """A user whom the administrator has created in the browser, and whose image lies in the registry twice."""
     folder = tmp_path_factory.mktemp("developer")
     asyncio.run(create_users(pair, folder))
-    sign_in(folder, pair.registry, WRITER, PASSWORD)
+    skopeo = Skopeo(pair.registry, folder, WRITER, PASSWORD)
+    skopeo.login()
     layout = write_layout(folder / "layout")
     for image in ("team/kept:latest", "team/kept:v1", "team/deleted:latest"):
-        copy(folder, f"oci:{layout}:latest", f"docker://{pair.registry}/{image}")
+        skopeo.push(layout, image)
     return WRITER
 
 
@@ -77,8 +78,9 @@ async def test_images_are_listed_and_unfold(console, developer):
 
 
 async def test_image_is_deleted_from_the_list_and_the_events_tell_it(console, pair, developer, tmp_path):
-    sign_in(tmp_path, pair.registry, developer, PASSWORD)
-    copy(tmp_path, f"docker://{pair.registry}/team/deleted:latest", f"oci:{tmp_path}/pulled:latest")
+    skopeo = Skopeo(pair.registry, tmp_path, developer, PASSWORD)
+    skopeo.login()
+    skopeo.pull("team/deleted:latest")
     await console.sign_in(developer, PASSWORD)
     await console.delete("team/deleted", "latest")
     assert "team/deleted" not in await console.repositories()

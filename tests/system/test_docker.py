@@ -6,7 +6,8 @@ import pytest
 
 from tests.kit.console import browser_page
 from tests.kit.engine import Docker
-from tests.kit.images import GREETING, build_hello
+from tests.kit.images import build_hello
+from tests.kit.layouts import GREETING
 from tests.kit.services import ADMIN_PASSWORD, generate_keys, running_services
 from tests.kit.tokens import present_token, sign_token
 from tests.kit.walk import PASSWORD, READER, WRITER, Walk
@@ -69,6 +70,17 @@ def test_image_of_many_layers_comes_back_whole(pair, writer, tmp_path):
     assert GREETING in writer("run", "--rm", image)
 
 
+def test_all_tags_are_pushed_and_pulled_at_once(pair, writer, image):
+    repository = f"{pair.registry}/team/all-tags"
+    tags = {f"{repository}:v1", f"{repository}:v2"}
+    for tag in tags:
+        writer("tag", image, tag)
+    writer("push", "--all-tags", repository)
+    writer("rmi", *tags)
+    writer("pull", "--all-tags", repository)
+    assert set(writer("images", "--format", "{{.Repository}}:{{.Tag}}", repository).split()) == tags
+
+
 def test_layers_are_mounted_from_a_repository_that_has_them(pair, writer, image):
     writer("tag", image, f"{pair.registry}/another/name")
     assert "Mounted from " in writer("push", f"{pair.registry}/another/name")
@@ -76,7 +88,7 @@ def test_layers_are_mounted_from_a_repository_that_has_them(pair, writer, image)
 
 def test_reader_may_pull_and_not_push(reader, image):
     assert "Image is up to date" in reader("pull", image)
-    assert "denied: requested access to the resource is denied" in reader.refused("push", image)
+    assert f"denied: push to hello-world is not permitted for {READER};" in reader.refused("push", image)
 
 
 @pytest.mark.parametrize(("user", "password"), [(WRITER, "wrong"), ("nobody", PASSWORD), (WRITER, PASSWORD.upper())])
@@ -92,7 +104,7 @@ async def test_disabled_role_grants_nothing(pair, writer, image, tmp_path):
         await console.enable_role("write-all", enabled=False)
         told = writer.refused("push", image)
         await console.enable_role("write-all", enabled=True)
-    assert "denied: requested access to the resource is denied" in told
+    assert f"denied: pull from and push to hello-world is not permitted for {WRITER};" in told
     assert "digest: sha256:" in writer("push", image)
 
 
