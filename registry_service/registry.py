@@ -156,15 +156,21 @@ class Registry:
         await self.driver.write(layout.tag_link(name, tag), text, expected=expected)
         await self.driver.write(layout.tag_index_link(name, tag, digest), text)
 
+    async def tags_of(self, name: str, digest: Digest) -> list[Tag]:
+        """Return the tags that point to a manifest, by whichever of its digests; raises MANIFEST_UNKNOWN."""
+        names = _names_of(digest, (await self.manifest(name, digest)).body)
+        tags = [Tag(text) for text in await self.driver.children(layout.tags(name))]
+        held = await self.gather([partial(self._link_or_none, layout.tag_link(name, tag)) for tag in tags])
+        return [tag for tag, target in zip(tags, held, strict=True) if target in names]
+
     async def delete_manifest(self, name: str, digest: Digest) -> list[Tag]:
         """Remove a manifest and the tags that point to it, and return those tags; raises MANIFEST_UNKNOWN."""
         manifest = await self.manifest(name, digest)
-        names = {digest, *(Digest(one, hashlib.new(one, manifest.body).hexdigest()) for one in ALGORITHMS)}
-        removed = await self._tags_of(name, names)
+        removed = await self.tags_of(name, digest)
         for tag in removed:
             await self._forget(layout.tag(name, tag))
         await self._forget_referrer(name, manifest)
-        for one in names:
+        for one in _names_of(digest, manifest.body):
             await self._forget(layout.revision_link(name, one))
         return removed
 
@@ -179,7 +185,9 @@ class Registry:
 
         async def one(call: Callable[[], Awaitable[T]]) -> T:
             async with gate:
-                return await call()
+                result = await call()
+                await asyncio.sleep(0)  # what was answered from memory has not let anybody else run
+                return result
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -256,12 +264,6 @@ class Registry:
             return False
         return True
 
-    async def _tags_of(self, name: str, digests: set[Digest]) -> list[Tag]:
-        tags = [Tag(text) for text in await self.driver.children(layout.tags(name))]
-
-        held = await self.gather([partial(self._link_or_none, layout.tag_link(name, tag)) for tag in tags])
-        return [tag for tag, target in zip(tags, held, strict=True) if target in digests]
-
     async def _forget_referrer(self, name: str, stored: StoredManifest) -> None:
         with suppress(ManifestInvalid):
             manifest = parse_manifest(stored.body, stored.media_type)
@@ -272,6 +274,11 @@ class Registry:
         """Delete a key that another request may be deleting as well."""
         with suppress(KeyNotFound):
             await self.driver.delete(key)
+
+
+def _names_of(digest: Digest, body: bytes) -> set[Digest]:
+    """Return every digest by which a manifest may be known."""
+    return {digest, *(Digest(one, hashlib.new(one, body).hexdigest()) for one in ALGORITHMS)}
 
 
 class _ManifestCache:

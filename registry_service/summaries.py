@@ -4,6 +4,7 @@ What is known of a digest cannot change, so it is kept; a page of a hundred tags
 here little more than following a hundred links.
 """
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ ORDERS: Final = get_args(Order)
 
 _KEPT: Final = 10_000
 _LARGEST_CONFIG_BYTES: Final = 4 << 20
+_MOST_LEVELS: Final = 8
+_MOST_MANIFESTS: Final = 1000
+"""Indexes within indexes, and all that they list: more than anybody needs, few enough to be read."""
 _ATTESTATION: Final = ("unknown", "unknown")
 """The platform that builders give to what they attest about an image, which is none itself."""
 
@@ -104,9 +108,9 @@ class Summaries:
         pushed = datetime.fromtimestamp(int(moved), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return TagSummary(str(tag), str(digest), pushed, await self._of_digest(name, digest))
 
-    async def _of_digest(self, name: str, digest: Digest) -> Summary | None:
-        """Return what is known of a manifest, None when it is gone or damaged."""
-        if await self._registry.present(name, digest) is None:
+    async def _of_digest(self, name: str, digest: Digest, level: int = 0) -> Summary | None:
+        """Return what is known of a manifest, None when it is gone, damaged, or nested too deeply."""
+        if level > _MOST_LEVELS or await self._registry.present(name, digest) is None:
             return None  # what another repository holds is not told here
         known = self._known.get(digest)
         if known is not None:
@@ -114,7 +118,7 @@ class Summaries:
             return known
         try:
             stored = await self._registry.manifest(name, digest)
-            summary = await self._summarise(name, parse_manifest(stored.body, stored.media_type))
+            summary = await self._summarise(name, parse_manifest(stored.body, stored.media_type), level)
         except (RegistryError, ManifestInvalid):
             return None
         self._known[digest] = summary
@@ -122,33 +126,48 @@ class Summaries:
             self._known.popitem(last=False)
         return summary
 
-    async def _summarise(self, name: str, manifest: Manifest) -> Summary:
+    async def _summarise(self, name: str, manifest: Manifest, level: int) -> Summary:
         if not manifest.is_index:
             return await self._of_image(name, manifest)
-        images = [child for child in manifest.manifests if child.platform != _ATTESTATION]
-        children = [child for child in [await self._of_digest(name, one.digest) for one in images] if child is not None]
+        listed = {child.digest: child for child in manifest.manifests if child.platform != _ATTESTATION}
+        images = list(listed.values())
+        children = [
+            child
+            for child in [await self._of_digest(name, one.digest, level + 1) for one in images]
+            if child is not None
+        ]
         platforms = [platform for child in children for platform in child.platforms]
         platforms = platforms or ["/".join(one.platform) for one in images if one.platform is not None]
-        contents = [await self._content(name, one.digest) for one in images]
+        content = await self._content(name, manifest)
         return Summary(
             media_type=manifest.media_type,
-            size=sum({digest: size for content in contents for digest, size in content.items()}.values()),
+            size=sum(content.values()),
             platforms=tuple(dict.fromkeys(platforms)),
             created=max((child.created for child in children), default=""),
             artifact_type=manifest.artifact_type,
         )
 
-    async def _content(self, name: str, digest: Digest) -> dict[Digest, int]:
-        """Return the size of each blob that a manifest needs, by digest: what images share is there once."""
+    async def _content(self, name: str, manifest: Manifest) -> dict[Digest, int]:
+        """Return the size of each blob that an index needs: what images share is there once, whoever lists it."""
+        content: dict[Digest, int] = {}
+        waiting, seen = [manifest], {manifest.digest}
+        while waiting and len(seen) <= _MOST_MANIFESTS:
+            current = waiting.pop()
+            content |= {one.digest: one.size for one in current.content}
+            for child in current.manifests:
+                if child.digest not in seen and child.platform != _ATTESTATION:
+                    seen.add(child.digest)
+                    waiting += await self._parsed(name, child.digest)
+        return content
+
+    async def _parsed(self, name: str, digest: Digest) -> list[Manifest]:
+        """Return a manifest, or none when it is gone or damaged."""
+        await asyncio.sleep(0)
         try:
             stored = await self._registry.manifest(name, digest)
-            manifest = parse_manifest(stored.body, stored.media_type)
+            return [parse_manifest(stored.body, stored.media_type)]
         except (RegistryError, ManifestInvalid):
-            return {}
-        content = {one.digest: one.size for one in manifest.content}
-        for child in manifest.manifests:
-            content |= await self._content(name, child.digest)
-        return content
+            return []
 
     async def _of_image(self, name: str, manifest: Manifest) -> Summary:
         config = await self._config(name, manifest)

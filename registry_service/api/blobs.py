@@ -55,8 +55,9 @@ async def delete_blob(request: web.Request) -> web.Response:
     parts = parts_of(request)
     if not parts.config.storage.delete.enabled:
         raise RegistryError(Code.UNSUPPORTED, None, "deletion is switched off; set storage.delete.enabled")
-    await parts.registry.delete_blob(name, digest)
+    await parts.registry.blob(name, digest)
     await parts.notifier.notify("delete", [Target(name, digest=str(digest))], origin_of(request))
+    await parts.registry.delete_blob(name, digest)
     return web.Response(status=202)
 
 

@@ -78,13 +78,16 @@ async def delete_manifest(request: web.Request) -> web.Response:
     parts = parts_of(request)
     if not parts.config.storage.delete.enabled:
         raise RegistryError(Code.UNSUPPORTED, None, "deletion is switched off; set storage.delete.enabled")
+    # The event first, here as for a push: a crash may tell of too much, never of too little.
     if isinstance(reference, Digest):
-        tags = await parts.registry.delete_manifest(name, reference)
+        tags = await parts.registry.tags_of(name, reference)
         targets = [Target(name, digest=str(reference)), *(Target(name, tag=str(tag)) for tag in tags)]
+        await parts.notifier.notify("delete", targets, origin_of(request))
+        await parts.registry.delete_manifest(name, reference)
     else:
+        await parts.registry.resolve(name, reference)
+        await parts.notifier.notify("delete", [Target(name, tag=str(reference))], origin_of(request))
         await parts.registry.delete_tag(name, reference)
-        targets = [Target(name, tag=str(reference))]
-    await parts.notifier.notify("delete", targets, origin_of(request))
     return web.Response(status=202)
 
 
@@ -129,21 +132,16 @@ async def _expected(request: web.Request, name: str, reference: Reference) -> Ex
 
 
 async def _tag(request: web.Request, name: str, tag: Tag, stored: StoredManifest, expected: Expected) -> None:
-    """Move a tag and tell of it.
+    """Tell of a push, and move its tag.
 
-    The event comes first: a crash between the two tells of a push too many rather than of one too few. Only a
-    conditional push may still be refused, and tells of what has happened.
+    In this order a crash, or a conditional push that loses a race at the last moment, tells of a push too many rather
+    than of one too few.
     """
-    registry = parts_of(request).registry
-    if expected is ANYTHING:
-        await _notify_push(request, name, tag, stored)
-        await registry.tag_manifest(name, tag, stored.digest)
-        return
+    await _notify_push(request, name, tag, stored)
     try:
-        await registry.tag_manifest(name, tag, stored.digest, expected=expected)
+        await parts_of(request).registry.tag_manifest(name, tag, stored.digest, expected=expected)
     except Changed:
         raise RegistryError(Code.PRECONDITION_FAILED, {"tag": str(tag)}) from None
-    await _notify_push(request, name, tag, stored)
 
 
 async def _notify_push(request: web.Request, name: str, reference: Reference, stored: StoredManifest) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 ENVELOPE_TYPE: Final = "application/vnd.docker.distribution.events.v1+json"
 BLOB_TYPE: Final = "application/octet-stream"
 
+_LONGEST_TEXT: Final = 1024
+
 Action = Literal["push", "pull", "mount", "delete"]
 
 
@@ -75,13 +77,18 @@ class Event:
             "request": {
                 "id": origin.request_id,
                 "addr": origin.address,
-                "host": origin.host,
+                "host": clean(origin.host),
                 "method": origin.method,
-                "useragent": origin.user_agent,
+                "useragent": clean(origin.user_agent),
             },
-            "actor": {"name": origin.actor} if origin.actor else {},
+            "actor": {"name": clean(origin.actor)} if origin.actor else {},
             "source": {"addr": self.source_address, "instanceID": self.instance_id},
         }
+
+
+def clean(text: str) -> str:
+    """Return a text that came from a client so that it can be sent on: of sane length, and Unicode throughout."""
+    return text[:_LONGEST_TEXT].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def envelope(event: Event) -> bytes:

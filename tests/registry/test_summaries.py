@@ -169,3 +169,14 @@ async def test_what_there_is_can_be_discovered(client, path, names):
     extensions = (await answer.json())["extensions"]
     assert [one["name"] for one in extensions] == names
     assert all(one["endpoints"] and one["url"] for one in extensions)
+
+
+async def test_indexes_that_name_each_other_often_and_deeply_cost_little(client):
+    """Each level names the one below many times: read naively that is 50 to the power of 12."""
+    below = await push(client, "image")
+    for level in range(12):
+        below = index([below] * 50, annotations={"level": str(level)})
+        assert (await put_manifest(client, NAME, f"level{level}", below)).status == 201
+    entries = {entry["tag"]: entry for entry in (await ask(client))["tags"]}
+    assert entries["level3"]["platforms"] == ["linux/amd64"]
+    assert entries["level11"]["size"] == entries["image"]["size"]
