@@ -20,15 +20,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 2 the command or configuration cannot be used."""
     parsed = _parser().parse_args(arguments)
     try:
-        parts = create_parts(_load(parsed.config or os.environ.get(CONFIGURATION_PATH)))
-        if parsed.command == "check-config":
-            print("the configuration can be used")  # noqa: T201
-        else:
-            asyncio.run(serve(parts))
+        path = parsed.config or os.environ.get(CONFIGURATION_PATH, "")
+        _run(parsed.command, _load(path), path)
     except ConfigError as error:
         print(f"registry: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
+
+
+def _run(command: str, config: Config, path: str) -> None:
+    try:
+        parts = create_parts(config)
+        if command == "check-config":
+            print("the configuration can be used")  # noqa: T201
+        else:
+            asyncio.run(serve(parts))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,11 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _load(path: str | None) -> Config:
+def _load(path: str) -> Config:
     if not path:
         raise ConfigError(f"give the path of a configuration file, as argument or in {CONFIGURATION_PATH}")
     loaded = load_config(Path(path), os.environ)
-    configure(loaded.config.log.level, loaded.config.log.formatter)
+    configure(loaded.config.log.level, "text" if loaded.config.log.formatter == "text" else "json")
     for warning in loaded.warnings:
         getLogger("registry.config").warning(warning)
     return loaded.config

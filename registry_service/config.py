@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from shared.config import Duration, Foreign
-from shared.logs import Format, Level
+from shared.logs import Level
 
 CONFIGURATION_PATH: Final = "REGISTRY_CONFIGURATION_PATH"
 """The variable that names the file itself, where the command line names none."""
@@ -65,10 +65,10 @@ class Storage:
 
 @dataclass(frozen=True)
 class TLS:
-    """The server's own certificate chain and key, PEM files."""
+    """The server's own certificate chain and key, PEM files; without both of them the registry speaks plain HTTP."""
 
-    certificate: Path
-    key: Path
+    certificate: Path | None = None
+    key: Path | None = None
     minimumtls: Literal["tls1.2", "tls1.3"] = "tls1.2"
 
 
@@ -117,10 +117,10 @@ class AccessLog:
 
 @dataclass(frozen=True)
 class Log:
-    """What is logged, and in which form."""
+    """What is logged, and in which form; `logstash` is taken for JSON."""
 
     level: Level = "info"
-    formatter: Format = "text"
+    formatter: Literal["text", "json", "logstash"] = "text"
     accesslog: AccessLog = AccessLog()
 
 

@@ -62,6 +62,8 @@ def _check_http(http: HTTP) -> None:
     split_address(http.addr)
     if not (http.prefix.startswith("/") and http.prefix.endswith("/")):
         raise ValueError("http.prefix: must start and end with /")
+    if http.tls is not None and (http.tls.certificate is None) != (http.tls.key is None):
+        raise ValueError("http.tls: certificate and key belong together; one of them is missing")
     if http.host and not http.host.startswith(("http://", "https://")):
         raise ValueError("http.host: must be a URL such as https://registry.example.com")
     if sum(map(len, http.warnings)) > _MOST_WARNING_BYTES or not "".join(http.warnings).isascii():

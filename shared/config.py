@@ -96,9 +96,16 @@ class _Loader:
         self.foreign = foreign
         self.warnings: list[str] = []
         self.variables: dict[str, str] = {}
+        self.names: list[str] = []
 
     def load(self, schema: type[T], environ: Mapping[str, str], prefixes: Mapping[str, tuple[str, ...]]) -> Loaded[T]:
         tree = self._read()
+        self.names = [
+            "_".join([word, *path.split(".")[len(start) :]]).upper()
+            for word, start in prefixes.items()
+            for path in _paths(schema)
+            if path.split(".")[: len(start)] == list(start)
+        ]
         for variable in sorted(environ):
             word, _, rest = variable.partition("_")
             if word in prefixes and rest:
@@ -126,7 +133,11 @@ class _Loader:
         steps = _resolve(schema, words)
         if steps is None:
             dotted = ".".join(words).lower()
-            self._foreign(dotted, f"environment variable {variable}", known_only=False)
+            where = f"environment variable {variable}"
+            if not self._foreign(dotted, where, text):
+                near = difflib.get_close_matches(variable, self.names, n=1, cutoff=0.8)
+                advice = f"; did you mean {near[0]}?" if near else ""
+                self.warnings.append(f"{where}: names no configuration key and is ignored{advice}")
             return
         self.variables[_dotted(steps)] = variable
         place: Any = tree
@@ -151,17 +162,19 @@ class _Loader:
             place[step] = value
         return place[step]
 
-    def _foreign(self, dotted: str, where: str, *, known_only: bool) -> bool:
-        """Warn of, or refuse, a key that only the replaced program has; return whether it was one."""
+    def _foreign(self, dotted: str, where: str, value: Any) -> bool:
+        """Warn of, or refuse, a key that only the replaced program has; return whether it was one.
+
+        A key that asks for nothing (false, or empty) is never refused.
+        """
         plain = re.sub(r"\[\d+\]", "", dotted)
         heads = {".".join(plain.split(".")[: i + 1]) for i in range(plain.count(".") + 1)}
-        for key in sorted(heads & self.foreign.refused.keys()):
-            raise ConfigError(f"{where}: {key} is not supported: {self.foreign.refused[key]}")
-        if heads & self.foreign.ignored:
+        refused = sorted(heads & self.foreign.refused.keys())
+        if refused and not _asks_for_nothing(value):
+            raise ConfigError(f"{where}: {refused[0]} is not supported: {self.foreign.refused[refused[0]]}")
+        if refused or heads & self.foreign.ignored:
             self.warnings.append(f"{where}: {dotted} has no effect here and is ignored")
             return True
-        if not known_only:
-            self.warnings.append(f"{where}: names no configuration key and is ignored")
         return False
 
     def _where(self, dotted: str) -> str:
@@ -189,9 +202,9 @@ class _Loader:
         return schema(**values)
 
     def _check_keys(self, tree: dict[Any, Any], keys: Mapping[str, Any], dotted: str) -> None:
-        for key in tree:
+        for key, value in tree.items():
             below = f"{dotted}.{key}" if dotted else str(key)
-            if key not in keys and not self._foreign(below, str(self.path), known_only=True):
+            if key not in keys and not self._foreign(below, str(self.path), value):
                 near = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.0)
                 advice = f"; did you mean {near[0]}?" if near else ""
                 raise ConfigError(f"{self._where(below)}: is not a key of the configuration{advice}")
@@ -275,9 +288,44 @@ def _resolve(hint: Any, words: list[str]) -> list[str | int] | None:
     return None
 
 
+def _paths(schema: Any, above: str = "") -> list[str]:
+    """Return the dotted path of every key that a variable can name, for advice; entries of lists are left out."""
+    found: list[str] = []
+    for field in dataclasses.fields(schema):
+        path = f"{above}{_key(field)}"
+        found.append(path)
+        hint = get_type_hints(schema)[field.name]
+        inner = next((one for one in get_args(hint) if one is not types.NoneType), hint)
+        if dataclasses.is_dataclass(inner) and inner is not Secret and get_origin(hint) is not tuple:
+            found += _paths(inner, f"{path}.")
+    return found
+
+
+def _asks_for_nothing(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_asks_for_nothing, value.values()))
+    if isinstance(value, list):
+        return all(map(_asks_for_nothing, value))
+    return value in (None, False, "", 0, "false")
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: one of the two would be lost unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen and isinstance(key_node, yaml.ScalarNode):
+                problem = f"the key {key_node.value!r} stands there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            if isinstance(key_node, yaml.ScalarNode):
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
 def _yaml(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _UniqueKeys)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -81,7 +81,13 @@ async def test_a_token_that_permits_too_little(client, route):
     others = [entry for need, access in GRANTS.items() if need is not route.need for entry in access]
     too_little = [entry for entry in others if not covers(entry, route.need)]
     answer = await client.request(route.method, path(route), headers=bearer(*too_little))
-    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, challenge(route, "insufficient_scope"))
+    assert answer.status == 401
+    blame = challenge(route, "insufficient_scope") + ',error_description="'
+    header = answer.headers["WWW-Authenticate"]
+    assert header.startswith(blame)
+    assert " is not permitted for alice; " in header.removeprefix(blame)
+    if route.method != "HEAD":
+        assert (await answer.json())["errors"][0]["message"] == header.removeprefix(blame).removesuffix('"')
 
 
 def covers(entry, need):
@@ -139,6 +145,8 @@ async def test_a_mount_needs_its_source(client, source, status):
         (["other/**"], [repository_access("source/app", "pull")], 201),
         (["source"], [], 202),
         ([], [repository_access("source/app", "push")], 202),
+        (["**", "-source/**"], [], 202),
+        (["**", "-other"], [], 201),
     ],
 )
 async def test_a_mount_without_a_source_takes_what_the_token_may_pull(client, patterns, access, status):
@@ -146,7 +154,8 @@ async def test_a_mount_without_a_source_takes_what_the_token_may_pull(client, pa
     push = [repository_access(name, "pull", "push") for name in ("source/app", NAME)]
     location = (await client.post("/v2/source/app/blobs/uploads/", headers=bearer(*push))).headers["Location"]
     await client.put(location, params={"digest": content.digest}, data=content.body, headers=bearer(*push))
-    token = bearer(repository_access(NAME, "pull", "push"), *access, readable=patterns)
+    more, less = [one for one in patterns if one[0] != "-"], [one[1:] for one in patterns if one[0] == "-"]
+    token = bearer(repository_access(NAME, "pull", "push"), *access, readable=more, unreadable=less)
     answer = await client.post(f"/v2/{NAME}/blobs/uploads/", params={"mount": content.digest}, headers=token)
     assert answer.status == status
 
@@ -158,13 +167,17 @@ async def test_a_mount_without_a_source_takes_what_the_token_may_pull(client, pa
         (["list"], ["one/*"], ["one/a", "one/b"]),
         (["list"], ["**"], ["one/a", "one/b", "two"]),
         (["list"], [], []),
+        (["list"], ["**", "-one/b"], ["one/a", "two"]),
+        (["list"], ["**", "-**"], []),
     ],
 )
 async def test_the_catalog_shows_what_the_token_may_see(client, actions, patterns, expected):
+    """A pattern with a minus is one of the unreadable ones."""
     for name in ("one/a", "one/b", "two"):
         push = bearer(repository_access(name, "pull", "push"))
         assert (await client.put(f"/v2/{name}/manifests/v1", data=index([]).body, headers=push)).status == 201
-    token = bearer({**CATALOG, "actions": actions}, readable=patterns)
+    more, less = [one for one in patterns if one[0] != "-"], [one[1:] for one in patterns if one[0] == "-"]
+    token = bearer({**CATALOG, "actions": actions}, readable=more, unreadable=less)
     answer = await client.get("/v2/_catalog", headers=token)
     assert (answer.status, (await answer.json())["repositories"]) == (200, expected)
 

@@ -208,5 +208,48 @@ def test_a_token_that_permits_too_little_is_answered_with_all_that_is_needed(aut
     entries = [one if isinstance(one, dict) else repository_access(*one) for one in access]
     error = refusal(auth, f"Bearer {sign(claims(*entries), EC_ROOT.key)}", needed)
     scope = " ".join(map(str, needed))
-    assert error.headers == {"WWW-Authenticate": f'{CHALLENGE},scope="{scope}",error="insufficient_scope"'}
+    told = error.problems[0].message
+    blame = f'error="insufficient_scope",error_description="{told}"'
+    assert error.headers == {"WWW-Authenticate": f'{CHALLENGE},scope="{scope}",{blame}'}
     assert [one["Action"] for one in error.problems[0].detail] == [action for one in needed for action in one.actions]
+
+
+@pytest.mark.parametrize(
+    ("access", "needed", "subject", "told"),
+    [
+        ([], requirement(Need.PULL, "a/b"), "alice", "pull from a/b is not permitted for alice"),
+        ([("a/b", "pull")], requirement(Need.PUSH, "a/b"), "alice", "push to a/b is not permitted for alice"),
+        ([], requirement(Need.PUSH, "a/b"), "alice", "pull from and push to a/b is not permitted for alice"),
+        ([], requirement(Need.DELETE, "a/b"), "", "delete in a/b is not permitted without a login"),
+        ([], requirement(Need.CATALOG), "bob", "listing the catalog is not permitted for bob"),
+        (
+            [("a/b", "pull", "push")],
+            requirement(Need.PUSH, "a/b", "secret"),
+            "alice",
+            "pull from secret is not permitted for alice",
+        ),
+    ],
+    ids=str,
+)
+def test_who_is_refused_is_told_what_is_missing(auth, access, needed, subject, told):
+    token = sign(claims(*(repository_access(*one) for one in access), sub=subject), EC_ROOT.key)
+    message = refusal(auth, f"Bearer {token}", needed).problems[0].message
+    assert message == f"{told}; an administrator can explain why on the page Access of the console"
+
+
+@pytest.mark.parametrize(("subject", "shown"), [("王伟", "??"), ('"a\\b', "?a?b"), ("a\r\nX: y", "a??X: y")])
+def test_a_name_that_no_header_may_hold_is_whole_in_the_message_alone(auth, subject, shown):
+    error = refusal(auth, f"Bearer {sign(claims(sub=subject), EC_ROOT.key)}", requirement(Need.PULL, "a"))
+    assert f"permitted for {subject};" in error.problems[0].message
+    assert f"permitted for {shown};" in error.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("less", "expected"),
+    [([], ["a", "b/c", "d"]), (["b/**"], ["a", "d"]), (["**"], []), (["d", "a"], ["b/c"]), (["{broken"], [])],
+    ids=str,
+)
+def test_what_is_unreadable_wins(auth, less, expected):
+    token = sign(claims(repository_access("d", "pull"), readable=["{a,b/*}"], unreadable=less), ROOT.key)
+    identity = accepted(auth, token)
+    assert [name for name in ("a", "b/c", "d", "e") if identity.may_pull(name)] == expected

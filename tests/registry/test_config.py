@@ -227,13 +227,13 @@ ENDPOINT = "storage: {inmemory: }\nnotifications: {endpoints: [{name: a, url: %s
         (MINIMAL + "\nhttp: {addr: '5000'}", "http.addr: must have the form host:port, not '5000'"),
         (MINIMAL + "\nhttp: {addr: 'a:99999'}", "http.addr: must have the form host:port, not 'a:99999'"),
         (MINIMAL + "\nhttp: {host: registry}", "http.host: must be a URL such as https://registry.example.com"),
-        (MINIMAL + "\nhttp: {tls: {certificate: /c}}", "http.tls.key is missing; it has no default"),
+        (MINIMAL + "\nhttp: {tls: {certificate: /c}}", "http.tls: certificate and key belong together"),
         (MINIMAL + "\nhttp: {tls: {certificate: a, key: b, minimumtls: tls1.0}}", "http.tls.minimumtls: must be one of tls1.2, tls1.3, not 'tls1.0'"),  # noqa: E501
         (MINIMAL + "\nauth: {token: {realm: a, service: b, issuer: c}}", "auth.token.rootcertbundle is missing; it has no default"),  # noqa: E501
         (MINIMAL + "\nauth: {token: }", "auth.token.realm is missing; it has no default"),
         (MINIMAL + "\nauth: {tokn: }", "auth.tokn: is not a key of the configuration; did you mean token?"),
         (MINIMAL + "\nlog: {level: loud}", "log.level: must be one of error, warn, info, debug, not 'loud'"),
-        (MINIMAL + "\nlog: {formatter: logstash}", "log.formatter: must be one of text, json, not 'logstash'"),
+        (MINIMAL + "\nlog: {formatter: xml}", "log.formatter: must be one of text, json, logstash, not 'xml'"),
         (MINIMAL + "\nhttp: {prefix: v2/}", "http.prefix: must start and end with /"),
         (MINIMAL + "\nhttp: {prefix: /v2}", "http.prefix: must start and end with /"),
         (MINIMAL + "\nhttp: {warnings: [中]}", "http.warnings: must be ASCII text of at most 3500 bytes"),
@@ -285,8 +285,8 @@ def test_a_key_that_means_nothing_here_warns(path, dotted):
 @pytest.mark.parametrize(
     ("variable", "warning"),
     [
-        ("REGISTRY_STORAG", "names no configuration key and is ignored"),
-        ("REGISTRY_HTTP_ADR", "names no configuration key and is ignored"),
+        ("REGISTRY_STORAG", "names no configuration key and is ignored; did you mean REGISTRY_STORAGE?"),
+        ("REGISTRY_HTTP_ADR", "names no configuration key and is ignored; did you mean REGISTRY_HTTP_ADDR?"),
         ("REGISTRY_PORT_5000_TCP", "names no configuration key and is ignored"),
         ("REGISTRY_HTTP_SECRET", "http.secret has no effect here and is ignored"),
         ("REGISTRY_HTTP_DEBUG_ADDR", "http.debug.addr has no effect here and is ignored"),

@@ -116,6 +116,50 @@ def test_keys_of_the_go_registry_are_named_and_left_aside(write):
     assert "health has no effect here and is ignored" in ran.stdout
 
 
+GO_FILE = """
+version: 0.1
+log: {{formatter: logstash, fields: {{service: registry}}}}
+storage:
+  cache: {{blobdescriptor: inmemory}}
+  filesystem: {{rootdirectory: {folder}/data}}
+  redirect: {{disable: false}}
+http:
+  addr: 127.0.0.1:0
+  secret: x
+  tls: {{letsencrypt: {{}}, clientcas: []}}
+middleware: {{registry: [], storage: []}}
+proxy: {{remoteurl: ''}}
+health: {{storagedriver: {{enabled: true, interval: 10s, threshold: 3}}}}
+"""
+
+
+def test_a_file_of_the_go_registry_starts_when_what_we_lack_is_switched_off(write):
+    ran = run("check-config", write(GO_FILE))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for key in ("middleware", "proxy", "http.tls.letsencrypt", "http.secret", "storage.cache", "health", "log.fields"):
+        assert f"{key} has no effect here and is ignored" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "proxy: {{remoteurl: 'https://x'}}",
+        "middleware: {{registry: [{{name: x}}]}}",
+        "auth: {{token: {{realm: a, service: b, issuer: c, rootcertbundle: d, autoredirect: true}}}}",
+    ],
+)
+def test_what_we_lack_and_a_file_asks_for_stops_the_start(write, setting):
+    ran = run("check-config", write(f"{GOOD}{setting}\n"))
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "is not supported: " in ran.stderr
+
+
+def test_a_key_that_stands_twice(write):
+    ran = run("check-config", write(GOOD + "version: 0.1\n"))
+    assert ran.returncode == 2
+    assert "the key 'version' stands there twice" in ran.stderr
+
+
 def test_the_version():
     assert run("--version").stdout.strip() == version("cangku")
 
