@@ -2,7 +2,7 @@
 #
 # BASE_IMAGE may be any Debian or Ubuntu with Python 3.11 or newer and its venv module.
 # Where the package index is far or out of reach, give PIP_INDEX_URL, or put every needed wheel into wheels/
-# (pip wheel --wheel-dir wheels . "setuptools>=77"): then nothing is fetched.
+# (pip wheel --wheel-dir wheels ".[postgres]" "setuptools>=77"): then nothing is fetched.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
@@ -15,8 +15,8 @@ RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/cangku
 COPY pyproject.toml wheel[s] /wheels/
 # The dependencies come first, so that a change of our code does not fetch them again.
 RUN if ls /wheels/*.whl >/dev/null 2>&1; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels; fi; \
-    python3 -c 'import tomllib; print(*tomllib.load(open("/wheels/pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
-        > requirements.txt && \
+    python3 -c 'import tomllib; project = tomllib.load(open("/wheels/pyproject.toml", "rb"))["project"]; \
+print(*project["dependencies"], *project["optional-dependencies"]["postgres"], sep="\n")' > requirements.txt && \
     /opt/pip/bin/pip --python /opt/cangku/bin/python install --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared

@@ -7,6 +7,7 @@ Sources: Docker token specification ("token", "jwt", "scope"); RFC 7515 (header 
 import base64
 import json
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -45,6 +46,10 @@ log: Final = logging.getLogger("registry.auth")
 _REMEMBERED_TOKENS: Final = 10_000
 _LONGEST_CHAIN: Final = 5
 _WHOLE_CATALOG: Final = (Scope("registry", CATALOG_SCOPE_NAME, ("*",)),)
+_DEEDS: Final = {"pull": "pull from", "push": "push to", "delete": "delete in", "*": "listing the"}
+"""The actions of scopes as a refusal names them; `*` is asked for the catalog alone."""
+_NOT_IN_DESCRIPTION: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+"""What RFC 6750, section 3, does not allow in an error_description."""
 _UNREADABLE: Final = (
     TypeError,
     ValueError,
@@ -71,19 +76,25 @@ class Need(Enum):
 class Identity:
     """Who makes a request: the token's subject, and the address it acts for when the token server says so.
 
-    `pulls` are the repositories that the token permits to pull, by name, and `readable` globs of more; None where
-    everybody may do everything. `sees_all` is the right to the whole catalog.
+    `pulls` are the repositories that the token permits to pull, by name, and `readable` globs of more, but for those
+    that one of `unreadable` matches; None where everybody may do everything. `sees_all` is the right to the whole
+    catalog.
     """
 
     subject: str = ""
     client_address: str = ""
     pulls: frozenset[str] | None = None
     readable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     sees_all: bool = True
 
     def may_pull(self, name: str) -> bool:
         """Tell whether a repository that the request does not name may be read for it."""
-        return self.pulls is None or name in self.pulls or any(_matches(glob, name) for glob in self.readable)
+        if self.pulls is None:
+            return True
+        if any(_matches(glob, name, broken=True) for glob in self.unreadable):
+            return False
+        return name in self.pulls or any(_matches(glob, name) for glob in self.readable)
 
 
 class TokenRefused(Exception):
@@ -123,12 +134,13 @@ class TokenAuth:
         missing = [scope for scope in _missing(claims, needed) if not _may_list(claims, scope)]
         if missing:
             log.info("scope missing", extra=fields(user=claims.subject, missing=" ".join(map(str, missing))))
-            raise self._unauthorized(needed, "insufficient_scope")
+            raise self._unauthorized(needed, "insufficient_scope", _refusal(claims.subject, missing))
         return Identity(
             claims.subject,
             claims.client_address,
             pulls=_pulls(claims),
             readable=claims.readable,
+            unreadable=claims.unreadable,
             sees_all=not _missing(claims, _WHOLE_CATALOG),
         )
 
@@ -172,6 +184,8 @@ class TokenAuth:
             parts.append(f'scope="{" ".join(map(str, needed))}"')
         if error:
             parts.append(f'error="{error}"')
+        if error == "insufficient_scope":  # docker shows its users this, and not the message of the body
+            parts.append(f'error_description="{_NOT_IN_DESCRIPTION.sub("?", message)}"')
         detail = [
             {"Type": scope.type, "Class": "", "Name": scope.name, "Action": action}
             for scope in needed
@@ -295,11 +309,21 @@ def _pulls(claims: Claims) -> frozenset[str]:
     return frozenset(scope.name for scope in readable)
 
 
-def _matches(glob: str, name: str) -> bool:
+def _matches(glob: str, name: str, *, broken: bool = False) -> bool:
+    """Tell whether a glob matches; `broken` is the answer of one that cannot be read."""
     try:
         return compile_glob(glob).matches(name)
     except InvalidGlob:
-        return False
+        return broken
+
+
+def _refusal(subject: str, missing: Sequence[Scope]) -> str:
+    """Return what tells the person in front of a client which right is missing, and where to ask for the reason."""
+    wanted = " and ".join(
+        f"{' and '.join(_DEEDS.get(one, one) for one in scope.actions)} {scope.name}" for scope in missing
+    )
+    whom = f"for {subject}" if subject else "without a login"
+    return f"{wanted} is not permitted {whom}; an administrator can explain why on the page Access of the console"
 
 
 def _may_list(claims: Claims, scope: Scope) -> bool:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -25,15 +26,17 @@ def main() -> int:
     try:
         options.data.mkdir(parents=True, exist_ok=True)
         _check_ports(options)
+    except FileExistsError:
+        return _fail(f"{options.data}: is not a folder; --data names another")
     except OSError as error:
         return _fail(f"{error.filename or options.data}: {error.strerror}")
-    except _PortTakenError as error:
+    except _AddressError as error:
         return _fail(str(error))
     return _make_missing_keys(options.data / "keys") or asyncio.run(_run(options))
 
 
-class _PortTakenError(Exception):
-    """A port that a service needs belongs to another program."""
+class _AddressError(Exception):
+    """Nothing can listen there: the port belongs to another program, or the address to no interface of ours."""
 
 
 def _make_missing_keys(folder: Path) -> int:
@@ -53,7 +56,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--registry-port", type=_port, default=5000, metavar="PORT", help="default: 5000")
     parser.add_argument("--web-port", type=_port, default=8090, metavar="PORT", help="default: 8090")
     parser.add_argument(
-        "--data", type=lambda text: Path(text).resolve(), default=ROOT / "data", metavar="FOLDER",
+        "--data", type=_folder, default=ROOT / "data", metavar="FOLDER",
         help="images, database and keys; default: ./data in the project's folder",
     )  # fmt: skip
     parser.add_argument(
@@ -63,11 +66,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _folder(text: str) -> Path:
+    return Path(text).resolve()
+
+
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 1 << 16:
-        raise ValueError(text)
-    return port
+    if not text.isdecimal() or not 0 < int(text[:9]) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 65535, not {text!r}")
+    return int(text)
 
 
 def _check_ports(options: argparse.Namespace) -> None:
@@ -80,7 +86,9 @@ def _check_ports(options: argparse.Namespace) -> None:
                 listener.bind((options.host, port))
                 listener.listen()
             except OSError as error:
-                raise _PortTakenError(f"{options.host} port {port}: {error.strerror}; {flag} names another") from None
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    raise _AddressError(f"--host {options.host}: {error.strerror}") from None
+                raise _AddressError(f"{options.host} port {port}: {error.strerror}; {flag} names another") from None
 
 
 def _netloc(host: str, port: int) -> str:
@@ -133,7 +141,7 @@ async def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, signals.put_nowait, number)
     first_start = not _database(options).exists()
-    _database(options).parent.mkdir(exist_ok=True)
+    _database(options).parent.mkdir(mode=0o700, exist_ok=True)
     (options.data / "registry").mkdir(exist_ok=True)
     for_registry, for_console = _environments(options)
     services = {
@@ -151,7 +159,18 @@ async def _run(options: argparse.Namespace) -> int:
     for end in died:
         print(f"run: {end.get_name()} has ended (exit code {end.result()}), so both stop", file=sys.stderr)  # noqa: T201
     await _stop(list(services.values()), signals)
-    return max(abs(code) for code in await asyncio.gather(*ends)) or len(died)
+    return _exit_code([end.result() for end in died], await asyncio.gather(*ends))
+
+
+def _exit_code(died: Sequence[int], ended: Sequence[int]) -> int:
+    """Return the code of the service that failed by itself; of two that were asked to end, one that did not do well."""
+    if died:
+        return next((_shell_code(code) for code in died if code), 1)
+    return next((_shell_code(code) for code in ended if code not in (0, -signal.SIGTERM)), 0)
+
+
+def _shell_code(code: int) -> int:
+    return code if code >= 0 else 128 - code
 
 
 async def _start(package: str, config: Path, environ: Mapping[str, str]) -> Process:

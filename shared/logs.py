@@ -46,11 +46,12 @@ def _parts(record: logging.LogRecord) -> dict[str, Any]:
         "level": _NAMES.get(record.levelno, record.levelname.lower()),
         "logger": record.name,
         "msg": record.getMessage(),
-        **getattr(record, "fields", {}),
     }
-    if record.exc_info:
-        parts["error"] = logging.Formatter().formatException(record.exc_info)
-    return parts
+    trace = {"error": logging.Formatter().formatException(record.exc_info)} if record.exc_info else {}
+    own = parts.keys() | trace.keys()
+    # A field may be called as a part of the line is; it does not take its place.
+    extra = {f"field_{key}" if key in own else key: value for key, value in getattr(record, "fields", {}).items()}
+    return parts | extra | trace
 
 
 class _JSONFormatter(logging.Formatter):

@@ -79,7 +79,8 @@ class Claims:
     `client_address` is set when the token server acts for someone else (a deletion in the console): the registry
     names that address in its events instead of the token server's own. `readable` are globs of the
     repositories that the subject may pull beside `access`: a blob that one of them holds may be mounted without naming
-    it, and a catalog for whoever may only LIST shows these. Other registries ignore both.
+    it, and a catalog for whoever may only LIST shows these. `unreadable` are globs that take away from `readable` and
+    win. Other registries ignore all three.
     """
 
     issuer: str
@@ -92,6 +93,7 @@ class Claims:
     access: tuple[Scope, ...]
     client_address: str = ""
     readable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JWT claims set; `aud` is a string, for the Go registry 2.x reads no list."""
@@ -111,6 +113,8 @@ class Claims:
             claims["client_addr"] = self.client_address
         if self.readable:
             claims["readable"] = list(self.readable)
+        if self.unreadable:
+            claims["unreadable"] = list(self.unreadable)
         return claims
 
     @classmethod
@@ -127,6 +131,7 @@ class Claims:
             access=_access(payload.get("access") or []),
             client_address=_text(payload, "client_addr"),
             readable=_texts(payload.get("readable") or [], "readable"),
+            unreadable=_texts(payload.get("unreadable") or [], "unreadable"),
         )
 
 

@@ -26,9 +26,11 @@ PURE = {
     "shared/tokens.py",
     "web_service/access.py",
     "web_service/errors.py",
+    "web_service/foreign.py",
+    "web_service/patterns.py",
 }
 IMPURE_LIBRARIES = {"aiohttp", "aiofiles", "asyncio", "peewee", "sqlite3", "socket", "os", "time", "pathlib", "logging"}
-PEEWEE = {"models", "db", "users", "roles", "sessions", "events"}
+PEEWEE = {"models", "db", "migrations", "users", "roles", "sessions", "events"}
 
 
 def tree(module: Path) -> ast.Module:

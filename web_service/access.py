@@ -1,19 +1,21 @@
 """Who may do what: rules x (repository, address, requested actions) -> granted actions, with the reason. No I/O.
 
-A rule says: from these addresses, on these repositories, this level. Rules add up and never take away; their order
-means nothing. What is granted is what was requested and is allowed. The program we replace granted what is allowed
-whatever was requested.
+A rule says: from these addresses, on these repositories, this level. Rules add up, and where one says `deny`, nothing
+is left whatever others allow; their order means nothing. What is granted is what was requested and is allowed. The
+program we replace granted what is allowed whatever was requested.
+
+The rules of the role `anonymous` are public: a user has what they allow as well, so that nobody may do less for having
+signed in. A public `deny` shuts out only what other public rules allow.
 """
 
-import ipaddress
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from shared.globs import InvalidGlob, compile_glob
 from shared.names import InvalidName, check_repository
-from web_service.errors import N_, Problem
+from web_service.errors import N_
+from web_service.patterns import address_matches, glob_matches, own_glob
 
 LOCAL: Final = "local"
 """The address under which the console asks whether a user may delete."""
@@ -22,6 +24,7 @@ CONSOLE: Final = "registry-web"
 """The subject under which the console itself reads the registry; no user may have this name."""
 
 ANY_ACTION: Final = "*"
+UI_DELETE: Final = "ui-delete"
 
 
 class Level(StrEnum):
@@ -33,6 +36,7 @@ class Level(StrEnum):
     DELETE = "delete"
     ADMIN = "admin"
     UI_DELETE = "ui-delete"
+    DENY = "deny"
 
 
 ACTIONS: Final[dict[Level, tuple[str, ...]]] = {
@@ -43,27 +47,50 @@ ACTIONS: Final[dict[Level, tuple[str, ...]]] = {
     # but need not be able to replace an image (push).
     Level.DELETE: ("pull", "delete"),
     Level.ADMIN: ("pull", "push", "delete", ANY_ACTION),
-    Level.UI_DELETE: ("ui-delete",),
+    Level.UI_DELETE: (UI_DELETE,),
+    Level.DENY: (),
 }
 """The actions of each level; `*` stands for every action of the registry."""
 
 
-class Unusable(Problem):
-    """The pattern cannot stand in a rule; the message goes on after "it"."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of a role. `address` is a glob, a network or an address; `repository` a glob."""
+    """One line of a role. `address` is a glob, a network or an address; `repository` a glob.
+
+    `user` is whose name `{user}` stands for: for nobody, a rule with it means nothing. `public` rules are those of the
+    role `anonymous` for somebody who has signed in. A rule whose role is not `enabled` means nothing.
+    """
 
     address: str
     repository: str
     level: Level
     role: str = ""
+    user: str = ""
+    public: bool = False
+    enabled: bool = True
+
+    @property
+    def denies(self) -> bool:
+        """Whether the rule takes away."""
+        return self.level is Level.DENY
+
+    @property
+    def glob(self) -> str:
+        """The repositories with the user's own name in place; empty where it needs a name and there is none."""
+        return own_glob(self.repository, self.user)
+
+    def speaks_of(self, repository: str) -> bool:
+        """Return whether the rule is about this repository. Of a `deny` that cannot be read, the worst is believed."""
+        glob = self.glob
+        return bool(glob) and glob_matches(glob, repository, broken=self.denies)
+
+    def counts_for(self, address: str) -> bool:
+        """Return whether the rule is about this address. Of a `deny` that cannot be read, the worst is believed."""
+        return address_matches(self.address, address, broken=self.denies)
 
     def applies(self, repository: str, address: str) -> bool:
-        """Return whether the rule speaks of this repository and this address."""
-        return address_matches(self.address, address) and _glob_matches(self.repository, repository)
+        """Return whether the rule counts, and speaks of this repository and this address."""
+        return self.enabled and self.speaks_of(repository) and self.counts_for(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +103,17 @@ class Decision:
 
 def allowed_actions(rules: Iterable[Rule], repository: str, address: str) -> tuple[str, ...]:
     """Return all that the rules allow on a repository from an address, in rule order, without repetition."""
-    matching = (rule for rule in rules if rule.applies(repository, address))
-    return tuple(dict.fromkeys(action for rule in matching for action in ACTIONS[rule.level]))
+    return _actions(_left([rule for rule in rules if rule.applies(repository, address)]))
+
+
+def allows_ui_delete(rules: Iterable[Rule], repository: str, address: str) -> bool:
+    """Return whether the console may delete for somebody: asked for LOCAL, and not denied to the browser's address."""
+    return UI_DELETE in _actions(_left([rule for rule in rules if _counts_in_console(rule, repository, address)]))
+
+
+def is_denied(rules: Iterable[Rule], repository: str, address: str) -> bool:
+    """Return whether nothing can be allowed on a repository from an address."""
+    return any(rule.denies and not rule.public and rule.applies(repository, address) for rule in rules)
 
 
 def decide(rules: Iterable[Rule], repository: str, address: str, requested: Iterable[str]) -> Decision:
@@ -89,76 +125,159 @@ def decide(rules: Iterable[Rule], repository: str, address: str, requested: Iter
     matching = [rule for rule in rules if rule.applies(repository, address)]
     if not matching:
         return Decision((), "no rule applies")
-    allowed = {action for rule in matching for action in ACTIONS[rule.level]}
-    granted = tuple(action for action in requested if action in allowed or _covered(action, allowed))
-    roles = ",".join(dict.fromkeys(rule.role for rule in matching if rule.role))
-    return Decision(granted, f"roles {roles}" if roles else "rules apply")
+    denying = [rule for rule in matching if rule.denies and not rule.public]
+    if denying:
+        return Decision((), f"denied by {_roles(denying)}")
+    allowed = _actions(_left(matching))
+    granted = tuple(action for action in requested if _covered(action, allowed))
+    return Decision(granted, _roles(matching))
 
 
 def readable(rules: Iterable[Rule], address: str) -> tuple[str, ...]:
-    """Return the globs of all repositories that may be pulled from an address."""
-    reading = (rule for rule in rules if "pull" in ACTIONS[rule.level] and address_matches(rule.address, address))
-    return tuple(dict.fromkeys(rule.repository for rule in reading))
+    """Return the globs of all repositories that may be pulled from an address, but for what is `unreadable`.
+
+    A public `deny` is no business of the rest, and globs cannot say that: then no public rule is told.
+    """
+    rules = [rule for rule in rules if rule.enabled and rule.counts_for(address) and rule.glob]
+    shut = any(rule.public and rule.denies for rule in rules)
+    reading = (rule for rule in rules if "pull" in ACTIONS[rule.level] and not (shut and rule.public))
+    return tuple(dict.fromkeys(rule.glob for rule in reading))
 
 
-def check_repository_glob(pattern: str) -> str:
-    """Return the pattern when it can be used in a rule; raises Unusable."""
-    if not pattern:
-        raise Unusable(N_("is empty; ** stands for every repository"))
-    _check_glob(pattern)
-    return pattern
+def unreadable(rules: Iterable[Rule], address: str) -> tuple[str, ...]:
+    """Return the globs of all repositories that are denied to an address, whatever `readable` says."""
+    denying = (rule for rule in rules if rule.denies and not rule.public and rule.enabled and rule.glob)
+    return tuple(dict.fromkeys(rule.glob for rule in denying if rule.counts_for(address)))
 
 
-def check_address(pattern: str) -> str:
-    """Return the address pattern when it can be used in a rule; raises Unusable."""
-    if not pattern:
-        raise Unusable(N_("is empty; * stands for every address"))
-    if "/" in pattern and _network(pattern) is None:
-        raise Unusable(N_("is not a network such as 10.0.0.0/8 or 2001:db8::/32"))
-    _check_glob(pattern)
-    return pattern
+class Effect(StrEnum):
+    """What a rule means for one question."""
+
+    GRANTS = "grants"
+    DENIES = "denies"
+    DENIES_PUBLIC = "denies what is public"
+    OVERRULED = "overruled"
+    ROLE_DISABLED = "role disabled"
+    OTHER_REPOSITORY = "other repository"
+    OTHER_ADDRESS = "other address"
+    OTHER_ACTION = "other action"
 
 
-def _check_glob(pattern: str) -> None:
+EFFECTS: Final[dict[Effect, str]] = {
+    Effect.GRANTS: N_("grants it"),
+    Effect.DENIES: N_("denies it"),
+    Effect.DENIES_PUBLIC: N_("takes away only what the role anonymous allows"),
+    Effect.OVERRULED: N_("would grant it, but a deny wins"),
+    Effect.ROLE_DISABLED: N_("does not count: the role is disabled"),
+    Effect.OTHER_REPOSITORY: N_("is about other repositories"),
+    Effect.OTHER_ADDRESS: N_("is about other addresses"),
+    Effect.OTHER_ACTION: N_("applies, but does not include the action"),
+}
+"""Each effect in words that go on after "the rule"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Of whom a question is asked: every rule of every role, also of disabled ones; no `name` means not signed in.
+
+    `shut` is the reason why nothing at all is granted, `console_shut` the one why nothing is deleted in the console.
+    """
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    shut: str = ""
+    console_shut: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that was looked at, and what it means."""
+
+    rule: Rule
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Whether an action is allowed, and why: a text in English with named values, and every rule's part in it."""
+
+    allowed: bool
+    message: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def text(self, translate: Callable[[str], str] = str) -> str:
+        """Return the reason in the language of `translate`."""
+        return translate(self.message) % self.values if self.values else translate(self.message)
+
+
+def explain(subject: Subject, repository: str, address: str, action: str) -> Explanation:
+    """Return what `decide` says of one action, or `allows_ui_delete` of that one, with the reason."""
     try:
-        compile_glob(pattern)
-    except InvalidGlob as error:
-        raise Unusable(error.message, **error.values) from None
+        check_repository(repository)
+    except InvalidName:
+        return Explanation(False, N_("%(name)s is no repository name."), {"name": repository})
+    findings = _findings(subject.rules, repository, address, action)
+    shut = subject.shut or (subject.console_shut if action == UI_DELETE else "")
+    if shut:
+        return Explanation(False, shut, findings=findings)
+    decisive = {one.effect: one.rule for one in reversed(findings)}
+    if Effect.DENIES in decisive:
+        text, rule = N_("A rule of the role %(role)s denies it, whatever others allow."), decisive[Effect.DENIES]
+        return Explanation(False, text, {"role": rule.role}, findings)
+    if Effect.GRANTS in decisive:
+        text, rule = N_("A rule of the role %(role)s grants it."), decisive[Effect.GRANTS]
+        return Explanation(True, text, {"role": rule.role}, findings)
+    return Explanation(False, N_("No rule grants it."), findings=findings)
 
 
-def address_matches(pattern: str, address: str) -> bool:
-    """Return whether an address is meant by a network, by an address in any spelling, or by a glob."""
-    client = _address(address)
-    if client is not None:
-        network = _network(pattern)
-        if network is not None:
-            return client.version == network.version and client in network
-        address = str(client)
-    return _glob_matches(pattern, address)
+def _findings(rules: Iterable[Rule], repository: str, address: str, action: str) -> tuple[Finding, ...]:
+    found = [Finding(rule, _effect(rule, repository, address, action)) for rule in rules]
+    left = _left([one.rule for one in found if one.effect is Effect.GRANTS or _takes_away(one)])
+    return tuple(
+        Finding(one.rule, Effect.OVERRULED) if one.effect is Effect.GRANTS and one.rule not in left else one
+        for one in found
+    )
 
 
-def _covered(action: str, allowed: set[str]) -> bool:
-    return ANY_ACTION in allowed and action != "ui-delete"
+def _takes_away(finding: Finding) -> bool:
+    return finding.effect in (Effect.DENIES, Effect.DENIES_PUBLIC)
 
 
-def _glob_matches(pattern: str, value: str) -> bool:
-    try:
-        return compile_glob(pattern).matches(value)
-    except InvalidGlob:  # written before patterns were checked, or by hand: it means nothing
-        return False
+def _effect(rule: Rule, repository: str, address: str, action: str) -> Effect:
+    """Return what a rule means when it stands alone."""
+    if not rule.enabled:
+        return Effect.ROLE_DISABLED
+    if not rule.speaks_of(repository):
+        return Effect.OTHER_REPOSITORY
+    in_console = action == UI_DELETE and _counts_in_console(rule, repository, address)
+    if not in_console and (action == UI_DELETE or not rule.counts_for(address)):
+        return Effect.OTHER_ADDRESS
+    if rule.denies:
+        return Effect.DENIES_PUBLIC if rule.public else Effect.DENIES
+    return Effect.GRANTS if _covered(action, ACTIONS[rule.level]) else Effect.OTHER_ACTION
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+def _counts_in_console(rule: Rule, repository: str, address: str) -> bool:
+    return rule.applies(repository, LOCAL) or (rule.denies and rule.applies(repository, address))
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
+def _left(matching: list[Rule]) -> list[Rule]:
+    """Return which of the rules that apply still count when those that deny have won."""
+    if any(rule.denies and not rule.public for rule in matching):
+        return []
+    shut = any(rule.denies for rule in matching)
+    return [rule for rule in matching if not (shut and rule.public)]
+
+
+def _actions(rules: Iterable[Rule]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(action for rule in rules for action in ACTIONS[rule.level]))
+
+
+def _roles(rules: Iterable[Rule]) -> str:
+    roles = ",".join(dict.fromkeys(rule.role for rule in rules if rule.role))
+    return f"roles {roles}" if roles else "rules"
+
+
+def _covered(action: str, allowed: Iterable[str]) -> bool:
+    return action in allowed or (ANY_ACTION in allowed and action != UI_DELETE)

@@ -19,8 +19,16 @@ from shared.draining import InFlight
 from web_service.authentication import Authenticator
 from web_service.authority import FixedAuthority, TokenAuthority
 from web_service.browsing import Browser
-from web_service.config import Config, certificate_path, listen_address, notification_token, trusted_networks
-from web_service.db import Database
+from web_service.config import (
+    Config,
+    certificate_path,
+    database_place,
+    listen_address,
+    notification_token,
+    trusted_networks,
+)
+from web_service.db import Database, check_driver
+from web_service.errors import Unavailable
 from web_service.events import Events
 from web_service.keys import read_pair
 from web_service.parts import Parts, Settings
@@ -45,6 +53,7 @@ _PATIENCE_SECONDS: Final = 30.0
 
 def load_settings(config: Config) -> Settings:
     """Read the key files and everything else that can be wrong before anything is opened; raises ConfigError."""
+    check_driver(database_place(config.database.url))
     auth = config.registry.auth
     issuer = None
     if auth.enabled:
@@ -165,6 +174,8 @@ async def _purge(parts: Parts) -> None:
             sessions = await parts.sessions.purge()
             if events or sessions:
                 _log.info("old entries removed", extra=logs.fields(events=events, sessions=sessions))
+        except Unavailable as problem:
+            _log.warning("old entries could not be removed: %s", problem)
         except Exception:  # noqa: BLE001 - the next hour may be better; the service itself goes on
             _log.exception("old entries could not be removed")
         await asyncio.sleep(_PURGE_SECONDS)

@@ -25,6 +25,8 @@ MOST_FAILURES: Final = 10
 FAILURE_WINDOW: Final = 60.0
 _THREADS: Final = 2
 _MOST_ENTRIES: Final = 10_000
+LONGEST_NAME: Final = 64
+"""Characters of a user name: what claims more is no user, and nothing of it is kept."""
 
 _WRONG: Final = N_("The user name or the password is wrong.")
 
@@ -75,6 +77,8 @@ class Authenticator:
 
     async def authenticate(self, name: str, password: str, address: str) -> User:
         """Return the user; raises SignInFailed, which says no more than a stranger may know."""
+        if len(name) > LONGEST_NAME or len(password) > LONGEST:
+            raise SignInFailed(_WRONG)
         self._throttle.check(name, address)
         held = await self._users.credentials(name)
         # An unknown name costs what a wrong password costs, so that names cannot be found by the clock.
@@ -94,8 +98,6 @@ class Authenticator:
         return await asyncio.get_running_loop().run_in_executor(self._threads, hash_password, password)
 
     async def _verified(self, held: Credentials, name: str, password: str) -> bool:
-        if len(password) > LONGEST:
-            return False
         key = self._key(held, name, password)
         known = self._verdicts.get(key)
         if known is not None and known[0] > self._clock():

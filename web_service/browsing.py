@@ -64,6 +64,10 @@ class Browser:
         images = await asyncio.gather(*(self._child(repository, digest) for digest in children))
         return Tagged(reference, manifest, tuple(image for image in images if image is not None))
 
+    async def digest(self, repository: str, tag: str) -> str:
+        """Return the digest that a tag points to now, whether the image can be read or not; raises RegistryProblem."""
+        return await self._client.digest(repository, tag)
+
     async def same_digest(self, repository: str, digest: str) -> list[str]:
         """Return all tags that point to a digest: what goes when it is deleted."""
         tags = await self.tags(repository)

@@ -1,7 +1,10 @@
-"""The command line: serve, check-config, generate-keys. Every problem at the start is one line and exit code 2."""
+"""The command line: serve, check-config, generate-keys, explain. Problems at the start: one line, exit code 2."""
 
 import argparse
 import asyncio
+import dataclasses
+import ipaddress
+import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,14 +14,26 @@ from typing import Final
 
 from shared import logs
 from shared.config import ConfigError
+from shared.names import InvalidName, check_repository
+from web_service.access import ACTIONS, EFFECTS, UI_DELETE, Explanation, Level, Subject, explain
 from web_service.app import create_app, load_settings, serve
-from web_service.config import load_config
+from web_service.config import Config, database_place, load_config
+from web_service.db import Database
+from web_service.errors import Problem
 from web_service.keygen import Existing, Owner, Places, Wanted, generate
+from web_service.users import Users
 
 _log = logging.getLogger("web")
 
 UNUSABLE: Final = 2
 """Exit code for wrong use, wrong configuration, or anything else that keeps the service from starting."""
+
+
+CONFIG_VARIABLE: Final = "CANGKU_WEB_CONFIG"
+DEFAULT_CONFIG: Final = "/conf/config.yml"
+"""Where the container image has it, and the program that we replace had it."""
+
+_ACTIONS: Final = (*ACTIONS[Level.ADMIN], UI_DELETE)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -43,7 +58,28 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file")
         command.set_defaults(run=function)
     _add_generate_keys(commands.add_parser("generate-keys", help="make the key files of both services"))
+    _add_explain(commands.add_parser("explain", help="say who may do what, and which rule decides it"))
     return parser
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Say whether a user may do something, and what each rule says to it. Exit code: 0 allowed, 1 refused, 2 not "
+        "answered."
+    )
+    add = command.add_argument
+    add("user", metavar="USER", help="name of the user; - for somebody who has not signed in")
+    add("repository", metavar="REPOSITORY", help="as in team/app")
+    add("action", metavar="ACTION", help="pull, push, delete, ui-delete (in the console), or * for all in the registry")
+    add("--from", dest="address", default="127.0.0.1", metavar="ADDRESS", help="where the user is (127.0.0.1)")
+    add("--json", action="store_true", help="answer in JSON")
+    add(
+        "--config",
+        type=Path,
+        metavar="CONFIG",
+        help=f"the configuration file (the one that {CONFIG_VARIABLE} names, or {DEFAULT_CONFIG})",
+    )
+    command.set_defaults(run=_explain)
 
 
 def _add_generate_keys(command: argparse.ArgumentParser) -> None:
@@ -82,6 +118,60 @@ def _check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> in
     return 0
 
 
+def _explain(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Answer from the database, whether the service runs or not."""
+    try:
+        check_repository(options.repository)
+        ipaddress.ip_address(options.address)
+    except (InvalidName, ValueError) as error:
+        raise ConfigError(str(error)) from None
+    if options.action not in _ACTIONS:
+        raise ConfigError(f"the action {options.action!r} is none of {', '.join(_ACTIONS)}")
+    config = load_config(options.config or Path(environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)), environ).config
+    try:
+        subject = asyncio.run(_subject(config, "" if options.user == "-" else options.user))
+    except Problem as problem:
+        raise ConfigError(str(problem)) from None
+    found = explain(subject, options.repository, options.address, options.action)
+    sys.stdout.write(_as_json(options, found) if options.json else _as_text(options, found))
+    return 0 if found.allowed else 1
+
+
+async def _subject(config: Config, name: str) -> Subject:
+    place = database_place(config.database.url)
+    if isinstance(place, Path) and not await asyncio.to_thread(place.exists):
+        raise ConfigError(f"{place}: database.url: there is no such file; has the service ever run?")
+    database = Database(config.database.url)
+    await database.open()
+    try:
+        subject = await Users(database).subject(name)
+    finally:
+        await database.close()
+    if config.registry.readonly:
+        return dataclasses.replace(subject, console_shut="The console is read-only: registry.readonly is true.")
+    return subject
+
+
+def _as_text(options: argparse.Namespace, found: Explanation) -> str:
+    who = "somebody who has not signed in" if options.user == "-" else options.user
+    verdict = "allowed" if found.allowed else "refused"
+    lines = [f"{verdict}: {options.action} on {options.repository} for {who} from {options.address}", found.text()]
+    for one in found.findings:
+        rule = one.rule
+        lines.append(
+            f"  role {rule.role}: {rule.level} on {rule.repository} from {rule.address}: {EFFECTS[one.effect]}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _as_json(options: argparse.Namespace, found: Explanation) -> str:
+    keys = ("role", "repository", "address", "level")
+    rules = [{key: getattr(one.rule, key) for key in keys} | {"effect": one.effect} for one in found.findings]
+    asked = {key: getattr(options, key) for key in ("user", "repository", "action", "address")}
+    document = asked | {"allowed": found.allowed, "reason": found.text(), "rules": rules}
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loaded = load_config(options.config, environ)
     logs.configure(loaded.config.log.level, loaded.config.log.format)
@@ -98,10 +188,9 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _days(text: str) -> int:
-    days = int(text)
-    if not 0 < days <= 36500:  # noqa: PLR2004 - a century
+    if not text.isdecimal() or not 0 < int(text[:9]) <= 36500:  # noqa: PLR2004 - a century
         raise argparse.ArgumentTypeError("must be between 1 and 36500")
-    return days
+    return int(text)
 
 
 def _owner(text: str) -> Owner:

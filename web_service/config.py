@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from shared import logs
 from shared.config import ConfigError, Duration, Foreign, Loaded, Secret, load
@@ -20,6 +20,9 @@ SHORTEST_TOKEN_LIFETIME: Final = 60
 
 _UNSET: Final = Secret("")
 _ADMIN_PASSWORD: Final = Secret(DEFAULT_ADMIN_PASSWORD)
+_DATABASE: Final = Secret("sqlite:////data/registry-web.db")
+_SQLITE: Final = "sqlite:///"
+_POSTGRESQL: Final = "postgresql://"
 _PREFIXES: Final = {"REGISTRY": ("registry",), "WEB": ()}
 _FOREIGN: Final = Foreign(
     ignored=frozenset({"registry.context_path", "registry.trust_any_ssl", "registry.auth.allow_anonymous"})
@@ -57,9 +60,9 @@ class HTTPConfig:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """`database`: where users, roles, sessions and events are kept."""
+    """`database`: where users, roles, sessions and events are kept. The URL may hold a password."""
 
-    url: str = "sqlite:////data/registry-web.db"
+    url: Secret = _DATABASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,15 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
 
 
+@dataclass(frozen=True, slots=True)
+class PostgreSQL:
+    """A database on a PostgreSQL server: `place` is for people, `options` are keywords of libpq, password and all."""
+
+    place: str
+    name: str
+    options: Mapping[str, str] = field(repr=False)
+
+
 def load_config(path: Path, environ: Mapping[str, str]) -> Loaded[Config]:
     """Read the file and the environment and check every value; raises ConfigError."""
     loaded = load(Config, path, environ, prefixes=_PREFIXES, foreign=_FOREIGN)
@@ -150,6 +162,37 @@ def certificate_path(auth: AuthConfig) -> Path | None:
     return auth.certificate or (beside if beside.exists() else None)
 
 
+def database_place(url: Secret) -> Path | PostgreSQL:
+    """Return the SQLite file, or the database on a server, that the URL means; raises ValueError without quoting it."""
+    if url.value.startswith(_SQLITE):
+        return Path(url.value.removeprefix(_SQLITE))
+    if not url.value.startswith(_POSTGRESQL):
+        raise ValueError("must be sqlite:///path/to/file or postgresql://user:password@host:port/name")
+    try:
+        return _postgresql(urlsplit(url.value))
+    except ValueError:  # its text may quote a part of the password
+        raise ValueError(
+            "must have the form postgresql://user:password@host:port/name, with special characters in the password "
+            "as %XX, such as %40 for @ and %2F for /"
+        ) from None
+
+
+def _postgresql(url: SplitResult) -> PostgreSQL:
+    """Take the URL apart; raises ValueError also for what looks like a password with characters not escaped."""
+    name = unquote(url.path[1:])
+    if not name or set(url.path[1:]) & {"/", "@"} or url.fragment:
+        raise ValueError
+    parts = {"host": url.hostname, "port": url.port, "user": url.username, "password": url.password}
+    named = {key: unquote(str(value)) for key, value in parts.items() if value is not None}
+    asked = dict(parse_qsl(url.query, strict_parsing=True)) if url.query else {}
+    if "dbname" in asked:
+        raise ValueError
+    options = named | asked
+    user = f"{options['user']}@" if "user" in options else ""
+    port = f":{options['port']}" if "port" in options else ""
+    return PostgreSQL(f"{_POSTGRESQL}{user}{options.get('host', '')}{port}/{name}", name, options)
+
+
 def notification_token(config: NotificationsConfig) -> str:
     """Return the secret that events must come with, empty when none is asked for; raises ConfigError."""
     if config.tokenfile is None:
@@ -174,8 +217,10 @@ def _check(config: Config) -> None:
         listen_address(config.http.addr)
     except ValueError as error:
         raise ValueError(f"http.addr: {error}") from None
-    if not config.database.url.startswith("sqlite:///"):
-        raise ValueError("database.url: must have the form sqlite:///path/to/file")
+    try:
+        database_place(config.database.url)
+    except ValueError as error:
+        raise ValueError(f"database.url: {error}") from None
     if config.tokens.lifetime < SHORTEST_TOKEN_LIFETIME:
         raise ValueError("tokens.lifetime: must be at least 1m")
     if config.sessions.lifetime < SHORTEST_TOKEN_LIFETIME:

@@ -7,6 +7,7 @@ Problem                 anything that is told to the user
 ├── NotFound            there is no such thing
 ├── SignInFailed        wrong name or password, or a disabled account
 │   └── TooManyFailures wait first
+├── Unavailable         the database does not answer
 └── RegistryProblem     the registry did not do what it was asked
     ├── RegistryUnreachable
     ├── RegistryNotFound
@@ -86,6 +87,15 @@ class TooManyFailures(SignInFailed):
             N_("Too many failed attempts for this user from your address; wait %(seconds)d seconds."), seconds=seconds
         )
         self.seconds = seconds
+
+
+class Unavailable(Problem):
+    """The database does not answer; it may a moment later, and the log tells the reason."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(N_("The database cannot be reached at the moment; try again in a little while."))
 
 
 class RegistryProblem(Problem):

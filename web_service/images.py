@@ -4,12 +4,11 @@ Whoever can push decides what stands in them, so nothing is taken for granted: a
 one. Sources: OCI image-spec 1.1 (manifest, index, config); Docker image manifest V2 schema 2.
 """
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from web_service.errors import N_, RegistryProblem
+from web_service.foreign import parse_json, parse_size, parse_time
 
 INDEX_TYPES: Final = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
@@ -23,6 +22,7 @@ _CONFIG_TYPES: Final = frozenset(
 )
 _CREATED_ANNOTATION: Final = "org.opencontainers.image.created"
 _UNKNOWN: Final = "unknown"
+LONGEST_PLATFORM: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def history_rows(image: Image) -> list[tuple[Step, Descriptor | None]]:
 
 def _document(body: bytes, problem: str) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        document = parse_json(body)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
@@ -200,32 +200,21 @@ def _document(body: bytes, problem: str) -> dict[str, Any]:
 
 
 def _descriptor(value: dict[str, Any]) -> Descriptor:
-    size = value.get("size")
     return Descriptor(
         _text(value.get("mediaType")),
         _text(value.get("digest")),
-        size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else 0,
+        parse_size(value.get("size")),
         _platform(_object(value.get("platform"))),
     )
 
 
 def _platform(value: dict[str, Any]) -> str:
     parts = (_text(value.get("os")), _text(value.get("architecture")), _text(value.get("variant")))
-    return "/".join(part for part in parts if part)
+    return "/".join(part for part in parts if part)[:LONGEST_PLATFORM]
 
 
 def _step(value: dict[str, Any]) -> Step:
     return Step(_text(value.get("created_by")), parse_time(value.get("created")), value.get("empty_layer") is not True)
-
-
-def parse_time(value: Any) -> int | None:
-    """Return the seconds since the epoch of an RFC 3339 time, None for anything else."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    return seconds if seconds > 0 else None  # reproducible builds write the year 1 or the epoch for "no time"
 
 
 def _text(value: Any) -> str:

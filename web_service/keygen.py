@@ -29,6 +29,7 @@ Owner = tuple[int, int]
 Existing = Literal["refuse", "replace", "complete"]
 """What to do about files that are there: stop, write over them, or make only what is absent."""
 
+_LONGEST_NAME = 64
 _PRIVATE = 0o600
 _PUBLIC = 0o644
 
@@ -72,6 +73,10 @@ class Places:
 
 def generate(places: Places, wanted: Wanted, existing: Existing) -> list[Path]:
     """Make the files and return those that were written; raises ConfigError with a line for the administrator."""
+    if not 0 < len(wanted.common_name.encode("utf-8", "replace")) <= _LONGEST_NAME:  # RFC 5280, ub-common-name
+        raise ConfigError(f"--cn: the common name of a certificate has 1 to {_LONGEST_NAME} bytes")
+    if not wanted.common_name.isprintable():
+        raise ConfigError("--cn: the common name of a certificate is text that prints, in UTF-8")
     present = [path for path in places.all() if path.exists()]
     if existing == "refuse" and present:
         raise ConfigError(f"{present[0]}: exists already; --force replaces all key files, --if-missing keeps it")

@@ -1,9 +1,10 @@
 """The tables. Rows are read and written in the domain modules (users, roles, sessions, events) and stay there.
 
-Times are whole seconds since the epoch, UTC.
+Times are whole seconds since the epoch, UTC. Who changes a table adds a step to `migrations`.
 """
 
-from typing import Final
+import re
+from typing import Any, Final
 
 from peewee import (
     AutoField,
@@ -16,7 +17,28 @@ from peewee import (
     TextField,
 )
 
-SCHEMA_VERSION: Final = 1
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Return the text with what no database keeps, NUL and halves of characters, replaced."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class _Name(CharField):
+    """Text of limited length, stored and looked for in its storable form."""
+
+    def db_value(self, value: Any) -> Any:
+        """Return what is bound to the statement."""
+        return storable(value) if isinstance(value, str) else value
+
+
+class _Prose(TextField):
+    """Text of any length, stored in its storable form."""
+
+    def db_value(self, value: Any) -> Any:
+        """Return what is bound to the statement."""
+        return storable(value) if isinstance(value, str) else value
 
 
 class SchemaVersion(Model):
@@ -34,11 +56,11 @@ class UserRow(Model):
     """Who may sign in. `default_password` is set while the first user still has the well-known password."""
 
     id = AutoField()
-    name = CharField(max_length=64, unique=True)
-    password_hash = CharField(max_length=255)
+    name = _Name(max_length=64, unique=True)
+    password_hash = _Name(max_length=255)
     enabled = BooleanField(default=True)
     default_password = BooleanField(default=False)
-    language = CharField(max_length=16, default="")
+    language = _Name(max_length=16, default="")
     created = IntegerField()
 
     class Meta:
@@ -51,7 +73,7 @@ class RoleRow(Model):
     """A named set of rules; a special one opens parts of the console instead."""
 
     id = AutoField()
-    name = CharField(max_length=64, unique=True)
+    name = _Name(max_length=64, unique=True)
     special = BooleanField(default=False)
     enabled = BooleanField(default=True)
 
@@ -67,10 +89,10 @@ class RuleRow(Model):
     id = AutoField()
     role_id: int
     role = ForeignKeyField(RoleRow, backref="rules", on_delete="CASCADE")
-    address = CharField(max_length=255)
-    repository = CharField(max_length=255)
-    level = CharField(max_length=16)
-    comment = CharField(max_length=255, default="")
+    address = _Name(max_length=255)
+    repository = _Name(max_length=255)
+    level = _Name(max_length=16)
+    comment = _Name(max_length=255, default="")
 
     class Meta:
         """Where it is."""
@@ -95,7 +117,7 @@ class GrantRow(Model):
 class SessionRow(Model):
     """A browser that is signed in; only the hash of its token is kept."""
 
-    token_hash = CharField(max_length=64, primary_key=True)
+    token_hash = _Name(max_length=64, primary_key=True)
     user = ForeignKeyField(UserRow, backref="sessions", on_delete="CASCADE")
     created = IntegerField()
     expires = IntegerField(index=True)
@@ -110,21 +132,22 @@ class EventRow(Model):
     """Something that happened in the registry. `event_id` is the registry's own and makes a repeat harmless."""
 
     id = AutoField()
-    event_id = CharField(max_length=128, unique=True)
+    event_id = _Name(max_length=128, unique=True)
     time = IntegerField(index=True)
-    user = CharField(max_length=255, index=True)
-    action = CharField(max_length=32)
-    repository = CharField(max_length=255, index=True)
-    tag = CharField(max_length=128, default="")
-    digest = CharField(max_length=160, default="")
-    media_type = CharField(max_length=255, default="")
-    address = CharField(max_length=64, default="")
-    user_agent = TextField(default="")
+    user = _Name(max_length=255, index=True)
+    action = _Name(max_length=32)
+    repository = _Name(max_length=255, index=True)
+    tag = _Name(max_length=128, default="")
+    digest = _Name(max_length=160, default="")
+    media_type = _Name(max_length=255, default="")
+    address = _Name(max_length=64, default="")
+    user_agent = _Prose(default="")
 
     class Meta:
         """Where it is."""
 
         table_name = "events"
+        indexes = ((("action", "time"), False),)
 
 
 TABLES: Final[tuple[type[Model], ...]] = (SchemaVersion, UserRow, RoleRow, RuleRow, GrantRow, SessionRow, EventRow)

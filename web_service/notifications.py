@@ -6,11 +6,11 @@ Sources: the notifications chapter of the distribution documentation; the v1 and
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from web_service.access import CONSOLE
 from web_service.events import Event
+from web_service.foreign import parse_time
 
 _BLOB_TYPE: Final = "application/octet-stream"
 _LONGEST_TEXT: Final = 255
@@ -99,11 +99,10 @@ def _is_blob(target: Mapping[str, Any]) -> bool:
 
 
 def _time(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("an event has no usable timestamp") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    seconds = parse_time(text)
+    if seconds is None:
+        raise ValueError("an event has no usable timestamp")
+    return seconds
 
 
 def _object(value: Mapping[str, Any], key: str) -> dict[str, Any]:

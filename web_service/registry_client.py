@@ -5,7 +5,6 @@ The connection pool bounds how many requests run at once.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from web_service.access import CONSOLE
 from web_service.authority import Authority, Caller
 from web_service.cache import Cache
 from web_service.errors import N_, DeletionDisabled, RegistryNotFound, RegistryProblem, RegistryUnreachable
+from web_service.foreign import clean, parse_json
 from web_service.images import MANIFEST_TYPES, ImageConfig, Manifest, parse_config, parse_manifest
 
 _CONNECTIONS: Final = 16
@@ -92,7 +92,7 @@ class RegistryClient:
     async def digest(self, repository: str, tag: str) -> str:
         """Return the digest that a tag points to now."""
         answer = await self._manifest_request("HEAD", repository, tag)
-        return answer.headers.get("Docker-Content-Digest", "") or (await self.manifest(repository, tag)).digest
+        return _header(answer, "Docker-Content-Digest") or (await self.manifest(repository, tag)).digest
 
     async def manifest(self, repository: str, reference: str) -> Manifest:
         """Return the manifest under a tag or digest."""
@@ -101,8 +101,8 @@ class RegistryClient:
         if kept is not None:
             return kept
         answer = await self._manifest_request("GET", repository, reference)
-        digest = answer.headers.get("Docker-Content-Digest") or f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        digest = _header(answer, "Docker-Content-Digest") or f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+        media_type = _header(answer, "Content-Type").partition(";")[0].strip()
         manifest = parse_manifest(media_type, digest, answer.body)
         self._manifests.put(f"{repository}@{digest}", manifest)  # never under a tag: that may move
         return manifest
@@ -196,6 +196,10 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
+def _header(answer: _Answer, name: str) -> str:
+    return clean(answer.headers.get(name, ""))
+
+
 def _next_query(response: aiohttp.ClientResponse) -> str:
     """Return the query of the next page; only that, so that no answer sends our token elsewhere."""
     link = response.links.get("next")
@@ -204,8 +208,8 @@ def _next_query(response: aiohttp.ClientResponse) -> str:
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except ValueError:
+        document = parse_json(body)
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise RegistryProblem(N_("The registry's answer cannot be read; is registry.url the address of its /v2 API?"))

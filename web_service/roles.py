@@ -1,19 +1,24 @@
 """Roles: named sets of rules that are granted to users.
 
-UI_USER and UI_ADMIN are special: they open the console, hold no rules and can be neither disabled nor deleted.
+UI_USER and UI_ADMIN are special: they open the console, hold no rules and can be neither disabled nor deleted. The
+role `anonymous` is special too: its rules count for everybody who has not signed in, and let everybody else do as much.
+It is granted to nobody, can be neither renamed nor deleted, and is disabled until an administrator wants it.
 """
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
-from web_service.access import LOCAL, Level, Unusable, check_address, check_repository_glob
+from web_service.access import LOCAL, Level
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
 from web_service.models import GrantRow, RoleRow, RuleRow, UserRow
+from web_service.patterns import Unusable, check_address, check_repository_glob
 
 UI_USER: Final = "UI_USER"
 UI_ADMIN: Final = "UI_ADMIN"
+ANONYMOUS: Final = "anonymous"
 
 _NAME = re.compile(r"\w[\w .@+-]{0,63}")
 _LONGEST_COMMENT: Final = 255
@@ -49,6 +54,16 @@ class Role:
     rules: tuple[RoleRule, ...]
     holders: tuple[Holder, ...]
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether its rules count for those who have not signed in."""
+        return self.special and self.name == ANONYMOUS
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether it allows or denies something, and can be switched on and off."""
+        return not self.special or self.is_anonymous
+
 
 @dataclass(frozen=True, slots=True)
 class RuleDraft:
@@ -78,12 +93,16 @@ class Roles:
         """Add a role without rules; raises Invalid or Conflict."""
         return await self._database.write(_create, name)
 
+    async def rename(self, role_id: int, name: str) -> None:
+        """Give a role another name; raises Invalid, Conflict, or Refused for a special one."""
+        await self._database.write(_rename, role_id, name)
+
     async def delete(self, role_id: int) -> Role:
         """Remove a role from all its holders and altogether, and return what it was; raises Refused."""
         return await self._database.write(_delete, role_id)
 
     async def set_enabled(self, role_id: int, *, enabled: bool) -> None:
-        """Let a role count or not; raises Refused for a special one."""
+        """Let a role count or not; raises Refused for one that opens the console."""
         await self._database.write(_set_enabled, role_id, enabled)
 
     async def add_rule(self, role_id: int, draft: RuleDraft) -> None:
@@ -119,6 +138,19 @@ def seed_roles() -> None:
         RuleRow.create(
             role=RoleRow.create(name=name), address=address, repository="**", level=level.value, comment=comment
         )
+    add_anonymous_role()
+
+
+def add_anonymous_role() -> None:
+    """Make the role `anonymous`, disabled, in a database that lacks it; an ordinary role of that name steps aside."""
+    row: RoleRow | None = RoleRow.get_or_none(RoleRow.name == ANONYMOUS)
+    if row is not None and row.special:
+        return
+    if row is not None:
+        taken = {role.name for role in RoleRow.select()}
+        row.name = next(name for name in (f"{ANONYMOUS}-{number}" for number in count(1)) if name not in taken)
+        row.save()
+    RoleRow.create(name=ANONYMOUS, special=True, enabled=False)
 
 
 def _load(row: RoleRow) -> Role:
@@ -134,21 +166,39 @@ def _load(row: RoleRow) -> Role:
     )
 
 
-def _ordinary(role_id: int) -> RoleRow:
+def _with_rules(role_id: int) -> RoleRow:
     row = role_row(role_id)
-    if row.special:
+    if row.special and row.name != ANONYMOUS:
         raise Refused(
             N_("The role %(name)s opens the console; it cannot be changed, disabled or deleted."), name=row.name
         )
     return row
 
 
-def _create(name: str) -> Role:
+def _ordinary(role_id: int) -> RoleRow:
+    row = _with_rules(role_id)
+    if row.special:
+        raise Refused(N_("The role %(name)s is built in; it can be neither renamed nor deleted."), name=row.name)
+    return row
+
+
+def _new_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise Invalid(N_("A role name has up to 64 letters, digits, spaces or . _ - @ + and starts with a letter."))
     if RoleRow.select().where(RoleRow.name == name).exists():
         raise Conflict(N_("There is already a role named %(name)s."), name=name)
-    return _load(RoleRow.create(name=name))
+    return name
+
+
+def _create(name: str) -> Role:
+    return _load(RoleRow.create(name=_new_name(name)))
+
+
+def _rename(role_id: int, name: str) -> None:
+    row = _ordinary(role_id)
+    if row.name != name:
+        row.name = _new_name(name)
+        row.save()
 
 
 def _delete(role_id: int) -> Role:
@@ -159,13 +209,13 @@ def _delete(role_id: int) -> Role:
 
 
 def _set_enabled(role_id: int, enabled: bool) -> None:
-    row = _ordinary(role_id)
+    row = _with_rules(role_id)
     row.enabled = enabled
     row.save()
 
 
 def _add_rule(role_id: int, draft: RuleDraft) -> None:
-    RuleRow.create(role=_ordinary(role_id), **_checked(draft))
+    RuleRow.create(role=_with_rules(role_id), **_checked(draft))
 
 
 def _edit_rule(role_id: int, rule_id: int, draft: RuleDraft) -> None:

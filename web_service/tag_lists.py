@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 from shared.names import natural_key
 from web_service.browsing import Browser, Unreadable
 from web_service.errors import N_, RegistryProblem
-from web_service.images import Tagged, parse_time
+from web_service.foreign import parse_size, parse_time
+from web_service.images import LONGEST_PLATFORM, Tagged
 from web_service.registry_client import RegistryClient
 
 Sort = Literal["name", "created", "size"]
@@ -105,15 +106,15 @@ def _row(entry: dict[str, Any]) -> TagRow | Unreadable:
     tag, digest, media_type = (str(entry.get(key) or "") for key in ("tag", "digest", "mediaType"))
     if not media_type:
         return Unreadable(tag, RegistryProblem(_UNREADABLE))
-    size, platforms = entry.get("size"), entry.get("platforms")
+    platforms = entry.get("platforms")
     return TagRow(
         tag,
         digest,
         media_type,
-        size if isinstance(size, int) else 0,
+        parse_size(entry.get("size")),
         parse_time(entry.get("created")),
         parse_time(entry.get("pushed")),
-        tuple(map(str, platforms)) if isinstance(platforms, list) else (),
+        tuple(str(name)[:LONGEST_PLATFORM] for name in platforms) if isinstance(platforms, list) else (),
     )
 
 

@@ -68,9 +68,15 @@ class TokenIssuer:
         return libtrust_key_id(self._pair.key.public_key())
 
     async def issue(
-        self, subject: str, access: Iterable[Scope], client_address: str = "", readable: Iterable[str] = ()
+        self,
+        subject: str,
+        access: Iterable[Scope],
+        client_address: str = "",
+        *,
+        readable: Iterable[str] = (),
+        unreadable: Iterable[str] = (),
     ) -> Issued:
-        """Return a token that lets `subject` do what `access` lists; see Claims for the other two."""
+        """Return a token that lets `subject` do what `access` lists; see Claims for the other three."""
         now = int(self._clock())
         claims = Claims(
             issuer=self.issuer,
@@ -83,6 +89,7 @@ class TokenIssuer:
             access=tuple(access),
             client_address=client_address,
             readable=tuple(readable),
+            unreadable=tuple(unreadable),
         )
         signer = self._current(now)
         if isinstance(signer.key, rsa.RSAPrivateKey):  # several milliseconds, too long for the event loop

@@ -4,14 +4,14 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from web_service import roles
-from web_service.access import CONSOLE, Level, Rule
+from web_service.access import CONSOLE, Level, Rule, Subject
 from web_service.config import DEFAULT_ADMIN_PASSWORD
 from web_service.db import Database
-from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
+from web_service.errors import N_, Conflict, Invalid, NotFound, Refused, Unavailable
 from web_service.models import GrantRow, RoleRow, RuleRow, SessionRow, UserRow
 from web_service.passwords import hash_password
 
@@ -31,7 +31,10 @@ class HeldRole:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user with all that decides on rights: `rules` are those of the enabled roles. `created` is epoch seconds."""
+    """A user with all that decides on rights. `created` is epoch seconds.
+
+    `rules` are those of the user's enabled roles and, marked as public, those of the role `anonymous`.
+    """
 
     id: int
     name: str
@@ -85,6 +88,14 @@ class Users:
         found = await self._database.read(lambda: load_users(UserRow.select().where(UserRow.name == name)))
         return found[0] if found else None
 
+    async def anonymous(self) -> tuple[Rule, ...] | None:
+        """Return what counts for who has not signed in; None while everybody has to."""
+        return await self._database.read(_anonymous)
+
+    async def subject(self, name: str) -> Subject:
+        """Return of whom a decision can be explained: a user, or nobody for no name; raises NotFound."""
+        return await self._database.read(_subject, name)
+
     async def credentials(self, name: str) -> Credentials | None:
         """Return what is needed to check a password."""
         return await self._database.read(_credentials, name)
@@ -92,6 +103,10 @@ class Users:
     async def create(self, name: str, password_hash: str, *, enabled: bool = True) -> User:
         """Add a user without roles; raises Invalid or Conflict."""
         return await self._database.write(_create, check_name(name), password_hash, enabled)
+
+    async def rename(self, user_id: int, name: str) -> User:
+        """Give a user another name and return what it is now; raises Invalid or Conflict. Sessions go on."""
+        return await self._database.write(_rename, user_id, check_name(name))
 
     async def set_password(self, user_id: int, password_hash: str) -> None:
         """Replace the password and end all sessions of the user."""
@@ -110,7 +125,7 @@ class Users:
         return await self._database.write(_delete, user_id, by)
 
     async def grant(self, user_id: int, role_id: int) -> None:
-        """Give a role; giving it twice changes nothing."""
+        """Give a role; giving it twice changes nothing. Raises Refused for `anonymous`, which is everybody's."""
         await self._database.write(_grant, user_id, role_id)
 
     async def revoke(self, user_id: int, role_id: int) -> None:
@@ -118,8 +133,11 @@ class Users:
         await self._database.write(_revoke, user_id, role_id)
 
     async def default_password_in_use(self) -> bool:
-        """Return whether the first administrator can still be signed in to by anybody."""
-        return await self._database.read(_default_password_in_use)
+        """Return whether the first administrator can still be signed in to by anybody, as far as can be known now."""
+        try:
+            return await self._database.read(_default_password_in_use)
+        except Unavailable:  # every page of an administrator asks, also the one that says so
+            return False
 
 
 def check_name(name: str) -> str:
@@ -133,14 +151,15 @@ def check_name(name: str) -> str:
 
 
 def load_users(rows: Iterable[UserRow]) -> list[User]:
-    """Return the users of the rows; three queries, however many they are. For the modules that hold rows."""
+    """Return the users of the rows; five queries, however many they are. For the modules that hold rows."""
     users = list(rows)
     ids = [row.id for row in users]
     held: dict[int, list[HeldRole]] = {user_id: [] for user_id in ids}
     grants = GrantRow.select(GrantRow, RoleRow).join(RoleRow).where(GrantRow.user.in_(ids)).order_by(RoleRow.name)
     for grant in grants:
         held[grant.user_id].append(HeldRole(grant.role.id, grant.role.name, grant.role.enabled))
-    rules = _rules({role.id: role.name for roles_ in held.values() for role in roles_ if role.enabled})
+    rules = _rules({role.id: role for roles_ in held.values() for role in roles_ if role.enabled})
+    public = [replace(rule, public=True) for rule in _anonymous() or ()]
     return [
         User(
             row.id,
@@ -150,18 +169,50 @@ def load_users(rows: Iterable[UserRow]) -> list[User]:
             row.language,
             row.created,
             tuple(held[row.id]),
-            tuple(rule for role in held[row.id] for rule in rules.get(role.id, ())),
+            (*(replace(rule, user=row.name) for role in held[row.id] for rule in rules.get(role.id, ())), *public),
         )
         for row in users
     ]
 
 
-def _rules(role_names: dict[int, str]) -> dict[int, list[Rule]]:
+def _rules(held: dict[int, HeldRole]) -> dict[int, list[Rule]]:
     found: dict[int, list[Rule]] = {}
-    for row in RuleRow.select().where(RuleRow.role.in_(list(role_names))).order_by(RuleRow.id):
-        rule = Rule(row.address, row.repository, Level(row.level), role_names[row.role_id])
+    for row in RuleRow.select().where(RuleRow.role.in_(list(held))).order_by(RuleRow.id):
+        role = held[row.role_id]
+        rule = Rule(row.address, row.repository, Level(row.level), role.name, enabled=role.enabled)
         found.setdefault(row.role_id, []).append(rule)
     return found
+
+
+def _anonymous_role() -> HeldRole | None:
+    row = RoleRow.get_or_none((RoleRow.name == roles.ANONYMOUS) & RoleRow.special)
+    return None if row is None else HeldRole(row.id, row.name, row.enabled)
+
+
+def _anonymous() -> tuple[Rule, ...] | None:
+    role = _anonymous_role()
+    return tuple(_rules({role.id: role}).get(role.id, ())) if role and role.enabled else None
+
+
+def _subject(name: str) -> Subject:
+    row: UserRow | None = UserRow.get_or_none(UserRow.name == name) if name else None
+    role = _anonymous_role()
+    public = [rule for found in _rules({role.id: role} if role else {}).values() for rule in found]
+    if name and row is None:
+        raise NotFound(N_("There is no user named %(name)s."), name=name)
+    if row is None:
+        shut = "" if role and role.enabled else N_("The role anonymous is disabled: everybody has to sign in.")
+        return Subject("", tuple(public), shut, N_("Nobody deletes in the console without signing in."))
+    user = _one(row)
+    rules = [
+        replace(rule, user=name) for found in _rules({one.id: one for one in user.roles}).values() for rule in found
+    ]
+    return Subject(
+        name,
+        (*rules, *(replace(rule, public=True) for rule in public)),
+        "" if user.enabled else N_("This account is disabled."),
+        "" if user.may_browse else N_("The account does not include the console (role UI_USER)."),
+    )
 
 
 def _row(user_id: int) -> UserRow:
@@ -177,6 +228,7 @@ def _one(row: UserRow) -> User:
 
 def _seed(password: str, password_hash: str) -> bool:
     if UserRow.select().exists() or RoleRow.select().exists():
+        roles.add_anonymous_role()
         return False
     roles.seed_roles()
     row = UserRow.create(
@@ -195,11 +247,24 @@ def _credentials(name: str) -> Credentials | None:
 
 
 def _create(name: str, password_hash: str, enabled: bool) -> User:
-    if UserRow.select().where(UserRow.name == name).exists():
-        raise Conflict(N_("There is already a user named %(name)s."), name=name)
+    _check_free(name)
     return _one(
         UserRow.create(name=name, password_hash=password_hash, enabled=enabled, created=int(time.time())),
     )
+
+
+def _rename(user_id: int, name: str) -> User:
+    row = _row(user_id)
+    if row.name != name:
+        _check_free(name)
+        row.name = name
+        row.save()
+    return _one(row)
+
+
+def _check_free(name: str) -> None:
+    if UserRow.select().where(UserRow.name == name).exists():
+        raise Conflict(N_("There is already a user named %(name)s."), name=name)
 
 
 def _set_password(user_id: int, password_hash: str) -> None:
@@ -238,6 +303,8 @@ def _delete(user_id: int, by: int) -> User:
 
 def _grant(user_id: int, role_id: int) -> None:
     user, role = _row(user_id), roles.role_row(role_id)
+    if role.special and role.name == roles.ANONYMOUS:
+        raise Refused(N_("The role anonymous counts for everybody; it is granted to nobody."))
     GrantRow.insert(user=user, role=role).on_conflict_ignore().execute()
 
 

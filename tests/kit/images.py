@@ -55,7 +55,8 @@ def _base_archive() -> Path:
 def wheels() -> Path:
     """Return a folder with every wheel that the images are built from, for a build that reaches no package index."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    extras = project["project"]["optional-dependencies"]["postgres"]
+    wanted = [*project["project"]["dependencies"], *extras, *project["build-system"]["requires"]]
     folder = CACHE / f"wheels-{_key(DEBIAN_PYTHON, *wanted)}"
     if not folder.exists():
         CACHE.mkdir(exist_ok=True)

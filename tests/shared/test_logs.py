@@ -156,3 +156,27 @@ def test_a_real_failure_keeps_its_traceback():
         logging.getLogger("aiohttp.server").exception("Error handling request")
     assert "Traceback" in stream.getvalue()
     assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_field_takes_the_place_of_a_part_of_the_line(form):
+    stream = io.StringIO()
+    configure("info", form, stream)
+    clashing = {"time": "t", "level": "l", "logger": "g", "msg": "m", "error": "e"}
+    try:
+        int("the cause")
+    except ValueError:
+        logging.getLogger("x").exception("it failed", extra=fields(**clashing))
+    line = stream.getvalue()
+    if form == "text":
+        assert re.match(STAMP + " error x: it failed field_time=t field_level=l field_logger=g field_msg=m", line)
+        assert " field_error=e error=" in line
+    else:
+        parts = json.loads(line)
+        assert (parts["level"], parts["logger"], parts["msg"]) == ("error", "x", "it failed")
+        assert {f"field_{key}": value for key, value in clashing.items()}.items() <= parts.items()
+        assert "the cause" in parts["error"]
+
+
+def test_a_field_called_error_stays_so_where_there_is_no_traceback():
+    assert json.loads(written("json", error="e"))["error"] == "e"

@@ -131,6 +131,7 @@ def test_scopes_lose_no_action_and_gain_none(scopes):
         access=st.lists(SCOPES, max_size=3).map(tuple),
         client_address=st.text(),
         readable=st.lists(st.text()).map(tuple),
+        unreadable=st.lists(st.text()).map(tuple),
     )
 )
 def test_claims_round_trip_through_json(claims):
@@ -157,6 +158,7 @@ def test_claims_have_the_shape_that_the_go_registry_reads():
         ({"access": [{}]}, "access", (Scope("", "", ()),)),
         ({"client_addr": "10.0.0.1"}, "client_address", "10.0.0.1"),
         ({"readable": ["a/**", "b"]}, "readable", ("a/**", "b")),
+        ({"unreadable": ["a/**", "b"]}, "unreadable", ("a/**", "b")),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -178,6 +180,7 @@ def test_an_absent_claim_is_read_like_null(key):
         ({"jti": {}}, "jti is not a string"),
         ({"client_addr": 1}, "client_addr is not a string"),
         ({"readable": [1]}, "readable is neither a string nor a list of strings"),
+        ({"unreadable": [1]}, "unreadable is neither a string nor a list of strings"),
         ({"exp": 1.5}, "exp is not a whole number"),
         ({"exp": "3"}, "exp is not a whole number"),
         ({"exp": True}, "exp is not a whole number"),

@@ -133,3 +133,39 @@ def sign_in(ports, password):
 def answers(port):
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def refusal(checkout, folder, *options, **environ):
+    """Return the exit code of a start that fails, and what it said."""
+    run = Run(checkout, folder, *options, **environ)
+    return run.process.wait(60), run.output
+
+
+def test_what_the_options_get_wrong_is_told_in_one_line_that_names_the_option(checkout, tmp_path, options):
+    (tmp_path / "file").write_text("")
+    for more, words in (
+        (("--host", "nosuch.invalid"), "run: --host nosuch.invalid: "),
+        (("--host", "192.0.2.1"), "run: --host 192.0.2.1: "),
+        (("--data", str(tmp_path / "file")), f"run: {tmp_path}/file: is not a folder; --data names another\n"),
+    ):
+        code, said = refusal(checkout, tmp_path, *options, *more)
+        assert (code, said.count("\n")) == (2, 1)
+        assert said.startswith(words)
+    for port in ("http", "0", "65536"):
+        code, said = refusal(checkout, tmp_path, *options, "--web-port", port)
+        assert code == 2
+        assert f"argument --web-port: must be a number from 1 to 65535, not {port!r}" in said
+
+
+@pytest.mark.parametrize("variable", ["REGISTRY_LOG_LEVEL", "WEB_LOG_LEVEL"])
+def test_the_exit_code_is_that_of_the_service_that_failed_first(checkout, tmp_path, options, variable):
+    code, said = refusal(checkout, tmp_path, *options, **{variable: "loud"})
+    assert "has ended (exit code 2), so both stop" in said
+    assert code == 2
+
+
+def test_what_the_console_keeps_is_for_its_owner_only(checkout, tmp_path, options):
+    with running(checkout, tmp_path, *options):
+        folder = tmp_path / "data" / "registry-web"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}

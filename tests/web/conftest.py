@@ -1,16 +1,20 @@
 """A console on real parts: a database file, real keys, and a small registry that really listens."""
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
 
+import aiohttp
 import pytest
 from aiohttp import encode_basic_auth, web
 from argon2 import PasswordHasher
 from hypothesis import settings
 
+from shared.config import Secret
+from tests.kit.postgres import running_postgres
 from web_service import passwords
 from web_service.app import create_app, load_settings
 from web_service.config import AuthConfig, Config, DatabaseConfig, NotificationsConfig, RegistryConfig
@@ -112,8 +116,9 @@ class FakeRegistry:
         path = request.match_info["path"]
         self.requests.append((request.method, path, request.headers.copy()))
         if self.failure:
-            status, code = self.failure
-            return web.json_response({"errors": [{"code": code, "message": "no <luck>"}]}, status=status)
+            status, code, *message = self.failure
+            message = message[0] if message else "no <luck>"
+            return web.json_response({"errors": [{"code": code, "message": message}]}, status=status)
         if not path:
             return web.json_response({})
         if path == "_catalog":
@@ -174,7 +179,7 @@ def config(keys, registry, tmp_path):
             readonly=False,
             auth=AuthConfig(enabled=True, key=keys.key, issuer="test"),
         ),
-        database=DatabaseConfig(url=f"sqlite:///{tmp_path}/web.db"),
+        database=DatabaseConfig(url=Secret(f"sqlite:///{tmp_path}/web.db")),
         notifications=NotificationsConfig(),
     )
 
@@ -233,6 +238,20 @@ class Console:
             await self.parts.users.grant(user.id, ids[role])
         return await self.parts.users.get(user.id)
 
+    async def open_to_everybody(self, *rules):
+        """Enable the role anonymous with rules."""
+        role = next(role for role in await self.parts.roles.all() if role.is_anonymous)
+        for rule in rules:
+            await self.parts.roles.add_rule(role.id, rule)
+        await self.parts.roles.set_enabled(role.id, enabled=True)
+
+    async def member_with(self, name, *rules, roles=("UI_USER",)):
+        """Return the visitor of a new user with a role that holds these rules."""
+        role = await self.parts.roles.create(f"role of {name}")
+        for rule in rules:
+            await self.parts.roles.add_rule(role.id, rule)
+        return await self.member(name, *roles, role.name)
+
     async def visitor(self, name="", password=PASSWORD):
         visitor = Visitor(await self.new_client(self.server))
         if name:
@@ -246,6 +265,16 @@ class Console:
 
     async def admin(self):
         return await self.visitor("admin", "admin")
+
+    async def raw(self, *lines, body=b""):
+        """Send a request as it stands and return the status and the whole answer."""
+        reader, writer = await asyncio.open_connection(self.server.host, self.server.port)
+        head = [*lines, b"Host: console", b"Connection: close", b"Content-Length: %d" % len(body), b"", body]
+        writer.write(b"\r\n".join(head))
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return int(answer.split()[1]), answer
 
     async def token(self, *, user="admin", password="admin", **query):
         client = await self.new_client(self.server)
@@ -266,13 +295,41 @@ def start(aiohttp_client, aiohttp_server):
 
 
 @pytest.fixture
+async def visit():
+    """Return a function that opens a browser, or a window of one, at the URL of a console in another process."""
+    async with contextlib.AsyncExitStack() as sessions:
+
+        async def visit(url, window_of=None):
+            jar = window_of.client.cookie_jar if window_of else aiohttp.CookieJar(unsafe=True)
+            session = aiohttp.ClientSession(url, cookie_jar=jar)
+            return Visitor(await sessions.enter_async_context(session))
+
+        yield visit
+
+
+@pytest.fixture
 async def console(start, config):
     return await start(config)
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server; tests that ask for it bear the mark `system`."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.system)])
+def database_url(request, tmp_path):
+    """An empty database of either kind; whatever uses it runs on both."""
+    if request.param == "sqlite":
+        return Secret(f"sqlite:///{tmp_path}/test.db")
+    return Secret(request.getfixturevalue("postgres").new_database())
+
+
 @pytest.fixture
-async def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/test.db")
+async def database(database_url):
+    database = Database(database_url)
     await database.open()
     yield database
     await database.close()

@@ -46,7 +46,16 @@ async def test_name_and_password_give_the_user(authenticator, dev):
 
 
 @pytest.mark.parametrize(
-    ("name", "password"), [("dev", "wrong"), ("dev", ""), ("nobody", PASSWORD), ("", ""), ("dev", "x" * 9999)]
+    ("name", "password"),
+    [
+        ("dev", "wrong"),
+        ("dev", ""),
+        ("nobody", PASSWORD),
+        ("", ""),
+        ("dev", "x" * 9999),
+        ("dev\0", PASSWORD),
+        ("x" * 900_000, PASSWORD),
+    ],
 )
 async def test_anything_else_is_refused_in_the_same_words(authenticator, name, password):
     with pytest.raises(SignInFailed, match="The user name or the password is wrong"):
@@ -109,6 +118,16 @@ async def test_a_guesser_must_wait_and_nobody_else(authenticator, clock, dev):
         await authenticator.authenticate("dev", PASSWORD, "10.6.6.6")
     clock[0] += 51
     assert await authenticator.authenticate("dev", PASSWORD, "10.6.6.6") == dev
+
+
+@pytest.mark.parametrize(("name", "password"), [("x" * 65, "wrong"), ("dev", "x" * 1025)])
+async def test_nothing_is_kept_of_a_name_or_password_that_is_too_long(authenticator, verifications, name, password):
+    for _ in range(MOST_FAILURES + 1):
+        with pytest.raises(SignInFailed, match="wrong"):
+            await authenticator.authenticate(name, password, "10.0.0.1")
+    assert not authenticator._throttle._failures
+    assert not authenticator._verdicts
+    assert verifications == []
 
 
 async def test_a_success_wipes_the_slate(authenticator):

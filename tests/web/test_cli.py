@@ -1,6 +1,7 @@
 """The command line: what an administrator types, and what is said when something is wrong."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,11 @@ import sys
 
 import pytest
 
+from shared.config import Secret
 from web_service.cli import run
+from web_service.db import Database
+from web_service.roles import Roles, RuleDraft
+from web_service.users import Users
 
 CONFIG = """registry:
    url: http://registry:5000/v2
@@ -65,6 +70,11 @@ def test_a_good_configuration_is_ok(config_file, capsys):
         ("", {"REGISTRY_READONLY": "perhaps"}, ["REGISTRY_READONLY", "registry.readonly"]),
         ("", {"WEB_NOTIFICATIONS_TOKENFILE": "/nowhere/token"}, ["/nowhere/token", "notifications.tokenfile"]),
         ("http: {addr: nowhere}", {}, ["http.addr", "host:port"]),
+        (
+            "",
+            {"WEB_DATABASE_URL": "postgresql://me:hush@db/web?odd=1"},
+            ["postgresql://me@db/web: database.url", "odd"],
+        ),
     ],
 )
 def test_a_wrong_configuration_is_one_line_and_exit_code_2(config_file, capsys, command, content, variables, names):
@@ -75,6 +85,7 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(config_file, capsys, 
     said = refused(capsys, run([command, str(config_file)], variables))
     for name in names:
         assert name in said
+    assert "hush" not in said
 
 
 def test_a_key_and_a_certificate_that_do_not_match_are_one_line(config_file, tmp_path, capsys):
@@ -124,6 +135,7 @@ def test_a_data_folder_that_cannot_be_written_is_one_line(config_file, environ, 
         ["generate-keys", "--web-conf", "x"],
         ["generate-keys", "--web-conf", "x", "--registry-conf", "x", "--type", "dsa"],
         ["generate-keys", "--web-conf", "x", "--registry-conf", "x", "--days", "0"],
+        ["generate-keys", "--web-conf", "x", "--registry-conf", "x", "--days", "ten"],
         ["generate-keys", "--web-conf", "x", "--registry-conf", "x", "--owner", "root"],
         ["generate-keys", "--web-conf", "x", "--registry-conf", "x", "--force", "--if-missing"],
     ],
@@ -135,6 +147,19 @@ def test_wrong_use_is_exit_code_2(arguments, capsys, tmp_path, monkeypatch):
     assert caught.value.code == 2
     assert "registry-web" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65])
+def test_a_name_that_no_certificate_holds_is_one_line_and_exit_code_2(tmp_path, capsys, name):
+    places = ["--web-conf", f"{tmp_path}/w", "--registry-conf", f"{tmp_path}/r"]
+    assert run(["generate-keys", *places, "--cn", name], {}) == 2
+    assert capsys.readouterr().err == "registry-web: --cn: the common name of a certificate has 1 to 64 bytes\n"
+
+
+def test_a_number_of_days_is_asked_for_in_words(capsys):
+    with pytest.raises(SystemExit):
+        run(["generate-keys", "--web-conf", "x", "--registry-conf", "x", "--days", "ten"], {})
+    assert "argument --days: must be between 1 and 36500" in capsys.readouterr().err
 
 
 def test_keys_are_made_and_not_overwritten(tmp_path, capsys):
@@ -185,3 +210,89 @@ async def test_the_program_serves_until_it_is_told_to_stop(config_file, environ,
     _, errors = await asyncio.wait_for(process.communicate(), 20)
     writer.close()
     assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.fixture
+def asked(config_file, environ, tmp_path):
+    """Return a function that runs `explain` on a database with a user dev, who may pull team/** from 10.0.0.0/8."""
+
+    async def fill():
+        database = Database(Secret(environ["WEB_DATABASE_URL"]))
+        await database.open()
+        users, roles = Users(database), Roles(database)
+        await users.seed("admin")
+        role = await roles.create("team")
+        await roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "team/**", "pull"))
+        await roles.add_rule(role.id, RuleDraft("*", "team/secret", "deny"))
+        await users.grant((await users.create("dev", "hash")).id, role.id)
+        await database.close()
+
+    asyncio.run(fill())
+    return lambda *arguments: run(["explain", "--config", str(config_file), *arguments], environ)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["dev", "team/app", "pull", "--from", "10.1.2.3"], 0, "A rule of the role team grants it."),
+        (["dev", "team/app", "pull"], 1, "No rule grants it."),
+        (["dev", "team/app", "push", "--from", "10.1.2.3"], 1, "applies, but does not include the action"),
+        (["dev", "team/secret", "pull", "--from", "10.1.2.3"], 1, "A rule of the role team denies it"),
+        (["dev", "team/app", "ui-delete"], 1, "does not include the console"),
+        (["-", "team/app", "pull"], 1, "The role anonymous is disabled"),
+    ],
+)
+def test_a_decision_is_explained(asked, capsys, arguments, code, words):
+    assert asked(*arguments) == code
+    said = capsys.readouterr().out
+    assert said.startswith("allowed: " if code == 0 else "refused: ")
+    assert words in said
+
+
+def test_a_decision_is_explained_in_json(asked, capsys):
+    assert asked("dev", "team/secret", "pull", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "user": "dev",
+        "repository": "team/secret",
+        "action": "pull",
+        "address": "127.0.0.1",
+        "allowed": False,
+        "reason": "A rule of the role team denies it, whatever others allow.",
+        "rules": [
+            {
+                "role": "team",
+                "repository": "team/**",
+                "address": "10.0.0.0/8",
+                "level": "pull",
+                "effect": "other address",
+            },
+            {"role": "team", "repository": "team/secret", "address": "*", "level": "deny", "effect": "denies"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["eve", "team/app", "pull"], "There is no user named eve."),
+        (["dev", "Team//app", "pull"], "a repository name has"),
+        (["dev", "team/app", "fly"], "'fly' is none of pull, push, delete, *, ui-delete"),
+        (["dev", "team/app", "pull", "--from", "10.0.0.0/8"], "10.0.0.0/8"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_one_line(asked, capsys, arguments, words):
+    assert words in refused(capsys, asked(*arguments))
+
+
+def test_a_console_that_is_read_only_is_explained(config_file, environ, asked, capsys):
+    environ["REGISTRY_READONLY"] = "true"
+    assert asked("admin", "team/app", "ui-delete") == 1
+    assert "read-only" in capsys.readouterr().out
+
+
+def test_the_configuration_is_found_by_its_variable_and_no_database_is_made(config_file, environ, tmp_path, capsys):
+    environ["CANGKU_WEB_CONFIG"] = str(config_file)
+    assert "has the service ever run?" in refused(capsys, run(["explain", "dev", "a", "pull"], environ))
+    assert not (tmp_path / "data").exists()
+    environ["CANGKU_WEB_CONFIG"] = "/nowhere.yml"
+    assert "/nowhere.yml" in refused(capsys, run(["explain", "dev", "a", "pull"], environ))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from shared.config import ConfigError, Secret
@@ -5,7 +7,9 @@ from web_service.config import (
     Config,
     HTTPConfig,
     NotificationsConfig,
+    PostgreSQL,
     certificate_path,
+    database_place,
     listen_address,
     load_config,
     notification_token,
@@ -88,6 +92,7 @@ def test_keys_of_the_old_program_that_we_lack_are_warned_of(load):
         ("http: {addr: nowhere}", "http.addr"),
         ("http: {addr: 'a:70000'}", "http.addr"),
         ("database: {url: 'mysql://x'}", "database.url"),
+        ("database: {url: 'postgresql://host'}", "database.url: must have the form"),
         ("tokens: {lifetime: 10s}", "tokens.lifetime"),
         ("sessions: {lifetime: 1s}", "sessions.lifetime"),
         ("admin: {password: ''}", "admin.password"),
@@ -144,6 +149,60 @@ def test_trusted_proxies_become_networks():
     assert [str(network) for network in networks] == ["10.0.0.0/8", "::1/128"]
 
 
+@pytest.mark.parametrize(
+    ("url", "place", "options"),
+    [
+        (
+            "postgresql://me:p%40ss%2F@db.example:5433/web",
+            "postgresql://me@db.example:5433/web",
+            {"host": "db.example", "port": "5433", "user": "me", "password": "p@ss/"},
+        ),
+        ("postgresql://db/web?sslmode=require", "postgresql://db/web", {"host": "db", "sslmode": "require"}),
+        (
+            "postgresql:///web?host=/run/postgresql&user=me&password=hush",
+            "postgresql://me@/run/postgresql/web",
+            {"host": "/run/postgresql", "user": "me", "password": "hush"},
+        ),
+    ],
+)
+def test_a_server_is_named_without_its_password(url, place, options):
+    assert database_place(Secret(url)) == PostgreSQL(place, "web", options)
+    assert options.get("password", "-none-") not in repr(database_place(Secret(url)))
+
+
+def test_a_file_is_a_path():
+    assert database_place(Secret("sqlite:////data/web.db")) == Path("/data/web.db")
+    assert database_place(Secret("sqlite:///web.db")) == Path("web.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hush/hush@db/web",
+        "postgresql://me:hush#hush@db/web",
+        "postgresql://me:hush?hush@db/web",
+        "postgresql://me:1/hush@db/web",
+        "postgresql://me:1#hush@db/web",
+        "postgresql://me:1?hush@db/web",
+        "postgresql://me:[hush@db/web",
+        "postgresql://me:hush@db",
+        "postgresql://me:hush@db/",
+        "postgresql://me:hush@db/a/b",
+        "postgresql://me:hush@db/web?dbname=other",
+        "postgres://me:hush@db/web",
+        "me:hush@db/web",
+    ],
+)
+def test_a_wrong_url_is_refused_without_quoting_its_password(load, url):
+    with pytest.raises(ConfigError, match=r"config.yml: database.url: must ") as caught:
+        load(f"database: {{url: '{url}'}}")
+    assert "hush" not in str(caught.value)
+    assert "postgresql://user:password@host:port/name" in str(caught.value)
+
+
 def test_secrets_do_not_print(load):
-    config = load("admin: {password: hush-hush}\nnotifications: {token: hush-hush}\nregistry: {basic_auth: hush-hush}")
+    config = load(
+        "admin: {password: hush-hush}\nnotifications: {token: hush-hush}\nregistry: {basic_auth: hush-hush}\n"
+        "database: {url: 'postgresql://me:hush@db/web'}"
+    )
     assert "hush" not in repr(config)

@@ -58,6 +58,21 @@ async def test_thousands_of_visible_repositories_are_no_problem(events):
     assert await shown(events, visible=names) == ["id-1"]
 
 
+async def test_what_no_database_keeps_is_replaced_not_refused(events):
+    """NUL and half characters, which JSON can spell; otherwise the registry would send the event for ever."""
+    await events.record([event(1, user="a\0b", user_agent="x\ud800", tag="\0")])
+    (kept,) = (await events.page(Wanted(user="a\0b", repository="team", action="push"))).events
+    assert (kept.user, kept.user_agent, kept.tag) == ("a\ufffdb", "x\ufffd", "\ufffd")
+    assert await shown(events, repository="\0") == []
+    assert await shown(events, user="\ud800", visible=frozenset({"\0"}), viewer="\0") == []
+
+
+async def test_a_time_of_any_year_is_kept(events):
+    late = 253_402_300_799  # the last second of the year 9999
+    await events.record([event(1, time=late), event(2, time=-62_135_596_800)])
+    assert [one.time for one in (await events.page(Wanted())).events] == [late, -62_135_596_800]
+
+
 async def test_pages(events):
     await events.record([event(number) for number in range(1, 6)])
     first, last = await events.page(Wanted(), 1, 3), await events.page(Wanted(), 2, 3)

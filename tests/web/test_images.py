@@ -112,6 +112,12 @@ def test_no_time_is_no_time(created):
     assert parse_config(json.dumps({"created": created}).encode()).created is None
 
 
+def test_a_platform_is_a_short_text():
+    platform = {"os": "o" * 100, "architecture": "a"}
+    assert parse_config(json.dumps(platform).encode()).platform == "o" * 60
+    assert manifest(INDEX, manifests=[{"platform": platform}]).children[0].platform == "o" * 60
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b"{", b"[" * 100_000])
 def test_what_is_no_object_is_a_problem(body):
     with pytest.raises(RegistryProblem):

@@ -129,3 +129,16 @@ def test_nothing_is_left_behind(places):
     generate(places, EC, "refuse")
     generate(places, EC, "replace")
     assert {path for folder in (places.web, places.registry) for path in folder.iterdir()} == set(places.all())
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "名" * 22, "a\nb", "\udcff"], ids=ascii)
+def test_a_name_that_no_certificate_holds_is_one_line(places, name):
+    with pytest.raises(ConfigError, match=r"^--cn: [^\n]+$"):
+        generate(places, Wanted(name, "ec"), "refuse")
+    assert not any(path.exists() for path in places.all())
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 64, "名" * 21])
+def test_a_name_that_fits_is_used(places, name):
+    generate(places, Wanted(name, "ec"), "refuse")
+    assert read_certificate(places.certificates[0]).subject.rfc4514_string() == f"CN={name}"

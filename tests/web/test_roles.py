@@ -1,6 +1,8 @@
 import pytest
 
+from web_service.access import Level, Rule
 from web_service.errors import Conflict, Invalid, NotFound, Refused
+from web_service.models import RoleRow
 from web_service.roles import RuleDraft
 
 
@@ -17,6 +19,7 @@ async def test_a_new_database_has_the_roles_that_users_of_the_old_program_know(r
         "UI_ADMIN": (True, []),
         "UI_USER": (True, []),
         "UI_DELETE": (False, [("local", "**", "ui-delete")]),
+        "anonymous": (True, []),
         "read-all": (False, [("*", "**", "pull")]),
         "write-all": (False, [("*", "**", "push")]),
     }
@@ -58,6 +61,7 @@ async def test_special_roles_are_left_alone(roles):
         roles.delete(role.id),
         roles.set_enabled(role.id, enabled=False),
         roles.add_rule(role.id, RuleDraft("*", "**", "pull")),
+        roles.rename(role.id, "other"),
     ):
         with pytest.raises(Refused):
             await attempt
@@ -90,3 +94,63 @@ async def test_what_is_not_there_is_not_found(roles):
     ):
         with pytest.raises(NotFound):
             await attempt
+
+
+async def test_a_role_is_renamed_and_stays_the_same(roles):
+    role = await named(roles, "read-all")
+    await roles.rename(role.id, "readers")
+    renamed = await roles.get(role.id)
+    assert (renamed.name, renamed.rules) == ("readers", role.rules)
+    await roles.rename(role.id, "readers")
+    for name, error in (("write-all", Conflict), ("UI_ADMIN", Conflict), ("", Invalid), ("a/b", Invalid)):
+        with pytest.raises(error):
+            await roles.rename(role.id, name)
+    with pytest.raises(NotFound):
+        await roles.rename(99, "other")
+
+
+@pytest.mark.parametrize(
+    ("repository", "level"), [("{user}/**", "push"), ("{team,{user}}/**", "pull"), ("secret/**", "deny")]
+)
+async def test_rules_may_deny_and_hold_the_name_of_the_user(roles, repository, level):
+    role = await roles.create("team")
+    await roles.add_rule(role.id, RuleDraft("*", repository, level))
+    assert [(rule.repository, rule.level) for rule in (await roles.get(role.id)).rules] == [(repository, level)]
+
+
+async def test_the_role_anonymous_has_rules_but_neither_holders_nor_an_end(roles, users):
+    role = await named(roles, "anonymous")
+    assert (role.is_anonymous, role.has_rules, role.enabled) == (True, True, False)
+    await roles.add_rule(role.id, RuleDraft("*", "public/**", "pull"))
+    assert await users.anonymous() is None
+    await roles.set_enabled(role.id, enabled=True)
+    assert await users.anonymous() == (Rule("*", "public/**", Level.PULL, "anonymous"),)
+    user = await users.create("dev", "hash")
+    assert user.rules == (Rule("*", "public/**", Level.PULL, "anonymous", public=True),)
+    for attempt in (roles.delete(role.id), roles.rename(role.id, "public"), users.grant(user.id, role.id)):
+        with pytest.raises(Refused):
+            await attempt
+
+
+async def test_an_older_database_gets_the_role_anonymous_at_the_next_start(database, users, roles):
+    await database.write(lambda: RoleRow.delete().where(RoleRow.name == "anonymous").execute())
+    assert await users.anonymous() is None
+    assert "everybody has to sign in" in (await users.subject("")).shut
+    assert not await users.seed("admin")
+    assert (await named(roles, "anonymous")).is_anonymous
+    assert not (await named(roles, "anonymous")).enabled
+
+
+async def test_a_role_of_ones_own_with_that_name_does_not_become_public(database, users, roles):
+    await database.write(
+        lambda: RoleRow.update(special=False, enabled=True).where(RoleRow.name == "anonymous").execute()
+    )
+    own = await named(roles, "anonymous")
+    await roles.add_rule(own.id, RuleDraft("*", "**", "admin"))
+    await roles.create("anonymous-1")
+    assert await users.anonymous() is None
+    await users.seed("admin")
+    assert (await roles.get(own.id)).name == "anonymous-2"
+    assert len((await roles.get(own.id)).rules) == 1
+    assert (await named(roles, "anonymous")).rules == ()
+    assert await users.anonymous() is None

@@ -1,7 +1,6 @@
-import sqlite3
-
 import pytest
 
+from web_service.models import SessionRow
 from web_service.sessions import Sessions
 
 
@@ -33,9 +32,8 @@ async def test_every_session_has_its_own_token(sessions, admin):
 
 async def test_the_database_does_not_hold_the_token(sessions, admin, database):
     token = await sessions.start(admin.id)
-    with sqlite3.connect(database.path) as connection:
-        assert token not in str(list(connection.execute("select * from sessions")))
-    connection.close()
+    (row,) = await database.read(lambda: list(SessionRow.select().dicts()))
+    assert token not in str(row)
 
 
 async def test_a_session_ends_when_its_time_is_over(sessions, admin, clock):

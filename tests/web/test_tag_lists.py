@@ -135,3 +135,13 @@ async def test_an_odd_answer_is_an_empty_list(lists, document):
 async def test_an_index_type_is_told(filled, lists):
     rows = {row.tag: row for row in (await lists.page(NAME, size=50)).rows}
     assert (rows["multi"].media_type, rows["multi"].platforms) == (OCI_INDEX, ("linux/amd64", "linux/arm64"))
+
+
+async def test_sizes_times_and_platforms_of_strangers_are_bounded(lists):
+    async def answer(*_):
+        row = {"tag": "t", "digest": "d", "mediaType": "m", "size": 10**400, "created": "9999-12-31T23:59:59-23:59"}
+        return {"tags": [row | {"platforms": ["p" * 100]}]}
+
+    lists._client.tags_at_a_glance = answer
+    ((row),) = (await lists.page(NAME, size=50)).rows
+    assert (row.size, row.created, row.platforms) == (0, None, ("p" * 60,))

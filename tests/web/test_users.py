@@ -45,8 +45,8 @@ async def test_a_user_has_the_rules_of_enabled_roles_only(users, roles):
     await users.grant(user.id, by_name["UI_USER"])
     user = await users.named("dev")
     assert user.rules == (
-        Rule("*", "**", Level.PULL, "read-all"),
-        Rule("10.*", "x/**", Level.PUSH, "read-all"),
+        Rule("*", "**", Level.PULL, "read-all", user="dev"),
+        Rule("10.*", "x/**", Level.PUSH, "read-all", user="dev"),
     )
     assert user.may_browse
     assert not user.is_admin
@@ -136,7 +136,50 @@ async def test_who_is_not_there_is_not_found(users):
     assert await users.credentials("nobody") is None
 
 
+async def test_a_number_that_no_column_holds_is_no_role(users):
+    with pytest.raises((Invalid, NotFound)):
+        await users.grant(1, 2**70)
+
+
 async def test_the_chosen_language_is_kept(users):
     (admin,) = await users.all()
     await users.set_language(admin.id, "zh-CN")
     assert (await users.get(admin.id)).language == "zh-CN"
+
+
+async def test_a_user_is_renamed_and_stays_the_same(users, roles):
+    user, by_name = await users.create("dev", "hash"), await ids(roles)
+    await users.grant(user.id, by_name["read-all"])
+    renamed = await users.rename(user.id, "devi")
+    assert (renamed.id, renamed.name, [role.name for role in renamed.roles]) == (user.id, "devi", ["read-all"])
+    assert {rule.user for rule in renamed.rules} == {"devi"}
+    assert (await users.credentials("devi")).password_hash == "hash"
+    assert await users.named("dev") is None
+    assert (await users.rename(user.id, "devi")).name == "devi"
+
+
+@pytest.mark.parametrize(("name", "error"), [("admin", Conflict), ("a b", Invalid), ("", Invalid), ("a*", Invalid)])
+async def test_a_user_is_not_renamed_to_what_is_taken_or_no_name(users, name, error):
+    user = await users.create("dev", "hash")
+    with pytest.raises(error):
+        await users.rename(user.id, name)
+    assert (await users.get(user.id)).name == "dev"
+
+
+async def test_who_does_not_exist_is_not_renamed(users):
+    with pytest.raises(NotFound):
+        await users.rename(99, "dev")
+
+
+async def test_of_whom_a_decision_is_explained(users, roles):
+    user, by_name = await users.create("dev", "hash"), await ids(roles)
+    await users.grant(user.id, by_name["read-all"])
+    await roles.set_enabled(by_name["read-all"], enabled=False)
+    subject = await users.subject("dev")
+    assert [(rule.role, rule.enabled, rule.user) for rule in subject.rules] == [("read-all", False, "dev")]
+    assert (subject.shut, "UI_USER" in subject.console_shut) == ("", True)
+    await users.set_enabled(user.id, enabled=False, by=0)
+    assert (await users.subject("dev")).shut == "This account is disabled."
+    assert "everybody has to sign in" in (await users.subject("")).shut
+    with pytest.raises(NotFound, match="no user named nobody"):
+        await users.subject("nobody")

@@ -132,3 +132,20 @@ async def test_the_right_to_delete_shows_the_repository(console, registry):
     registry.add_image("team/app", "1.0")
     visitor = await console.member("dev", "UI_USER", "UI_DELETE")
     assert "team/app" in await visitor.text("/")
+
+
+@pytest.mark.parametrize("broken", ["manifest", "config"])
+async def test_an_image_that_cannot_be_read_can_be_deleted(console, registry, broken):
+    digest = registry.add_image("team/app", "1.0", "latest")
+    if broken == "manifest":
+        registry.manifests["team/app", digest] = (registry.manifests["team/app", digest][0], b"[]")
+    else:
+        registry.blobs = dict.fromkeys(registry.blobs, b"no json")
+    visitor = await console.member("dev", *DELETER)
+    page = await visitor.text("/repo/tags/team/app")
+    assert "cannot be read" in page
+    assert 'href="/repo/delete/team/app/latest"' in page
+    _, fields = await form_of(visitor, "/repo/delete/team/app/1.0")
+    assert fields == {"digest": digest, "tags": "1.0 latest"}
+    assert (await visitor.post("/repo/delete/team/app/1.0", **fields)).status == 303
+    assert registry.tags["team/app"] == {}

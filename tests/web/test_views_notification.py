@@ -119,3 +119,22 @@ async def test_health_is_open_to_all_and_asks_the_database(console, monkeypatch)
 
     monkeypatch.setattr(type(console.parts.database), "answers", silent)
     assert (await client.get("/api/health")).status == 503
+
+
+async def test_an_event_with_half_a_character_is_recorded(guarded):
+    body = envelope("a\ud800", tag="1\ud800", repository="team/\ud800", mediaType=MANIFEST + "\0")
+    response = await send(guarded, body, f"Bearer {SECRET}")
+    assert (response.status, (await response.json())["recorded"]) == (200, 1)
+    (event,) = await recorded(guarded)
+    assert (event.event_id, event.tag, event.repository) == ("a\ufffd", "1\ufffd", "team/\ufffd")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+async def test_an_event_of_a_time_that_no_page_can_show_is_told_and_not_sent_again(console, moment):
+    response = await send(console, envelope("a").replace("2026-01-02T03:04:05Z", moment))
+    assert (response.status, (await response.json())["unusable"]) == (200, 1)
+
+
+async def test_a_secret_that_is_no_text_is_a_wrong_one(guarded):
+    status, _ = await guarded.raw(b"POST /api/notification HTTP/1.1", b"Authorization: Bearer \xff", body=b"{}")
+    assert status == 401

@@ -3,6 +3,7 @@
 import pytest
 from yarl import URL
 
+from tests.web.conftest import OCI_MANIFEST
 from web_service.access import Level
 from web_service.roles import RuleDraft
 from web_service.views.repositories import Pages
@@ -198,3 +199,35 @@ async def test_odd_names_are_not_found(console, registry, path):
 def test_places_in_long_lists(total, number, place):
     pages = Pages.of(total, number, 25)
     assert (pages.number, pages.count) == place
+
+
+HALF = "\ud800"
+NEVER = "9999-12-31T23:59:59-23:59"
+HOSTILE = {
+    "architecture": HALF, "os": HALF, "variant": "v" * 5000, "author": HALF, "created": NEVER,
+    "config": {
+        "Env": [HALF], "Cmd": [HALF], "Entrypoint": [HALF], "User": HALF, "WorkingDir": HALF,
+        "Labels": {HALF: HALF}, "ExposedPorts": {HALF: {}}, "Volumes": {HALF: {}},
+    },
+    "history": [{"created_by": HALF, "created": NEVER}],
+}  # fmt: skip
+
+
+async def test_no_image_breaks_the_pages_it_is_on(console, registry):
+    digest = registry.add_image("team/app", "1.0", config=HOSTILE, size=10**400)
+    registry.add_index("team/app", "multi", [(digest, f"{HALF}/{HALF}")])
+    odd = {"artifactType": HALF, "mediaType": HALF, "annotations": {"org.opencontainers.image.created": NEVER}}
+    registry.add_manifest("team/app", odd, OCI_MANIFEST, "odd")
+    visitor = await console.admin()
+    for tag in ("1.0", "multi", "odd"):
+        for path in (f"/repo/tag/team/app/{tag}", f"/repo/details/team/app/{tag}", "/repo/tags/team/app", "/"):
+            page = await visitor.text(path)
+            assert "v" * 100 not in page
+    assert "cannot be read" not in page
+
+
+async def test_what_a_registry_says_of_an_error_breaks_no_page(console, registry):
+    registry.add_image("team/app", "1.0")
+    registry.failure = (500, HALF, HALF)
+    visitor = await console.admin()
+    assert (await visitor.get("/repo/tags/team/app")).status == 502

@@ -20,6 +20,7 @@ MAY = {
     Needs.OPEN: set(PERSONAS),
     Needs.SIGNED_IN: set(PERSONAS) - {"anonymous"},
     Needs.BROWSE: {"browser", "deleter", "boss"},
+    Needs.LOOK: {"browser", "deleter", "boss"},
     Needs.ADMIN: {"boss"},
     Needs.OPERATE: {"boss"},
 }
@@ -79,6 +80,20 @@ async def test_each_route_is_open_to_whom_the_table_says(console, registry, pers
         check(route, persona, await knock(visitor, route, values))
 
 
+@pytest.mark.parametrize("persona", ["anonymous", "plain"])
+async def test_while_the_role_anonymous_is_enabled_everybody_may_look_and_no_more(console, registry, persona):
+    values = await furnished(console, registry)
+    await console.open_to_everybody(RuleDraft("*", "team/**", "admin"), RuleDraft("local", "**", "ui-delete"))
+    visitor = await console.visitor() if persona == "anonymous" else await console.member(persona, "write-all")
+    for route in sorted(PAGES, key=lambda route: route.path == "/logout"):
+        response = await knock(visitor, route, values)
+        if route.needs is Needs.LOOK:
+            assert response.status == 200, route
+        elif persona not in MAY[route.needs]:
+            assert response.status == (303 if persona == "anonymous" else 403), route
+    assert "1.0" in registry.tags["team/app"]
+
+
 @pytest.mark.parametrize("route", PAGES, ids=ids(PAGES))
 async def test_each_route_is_open_to_administrators_but_deletion_of_images(console, registry, route):
     values = await furnished(console, registry)
@@ -127,7 +142,7 @@ async def test_a_form_with_the_origin_of_the_page_is_accepted(console):
 
 
 def contents(console):
-    with sqlite3.connect(console.parts.database.path) as connection:
+    with sqlite3.connect(console.parts.database.place) as connection:
         dump = list(connection.iterdump())
     connection.close()
     return dump

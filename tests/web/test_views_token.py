@@ -241,3 +241,17 @@ async def test_one_line_is_logged_and_no_secret(console, caplog):
     logged = " ".join(f"{record.getMessage()} {getattr(record, 'fields', '')}" for record in caplog.records)
     for secret in ("correct horse", token, base64.b64encode(b"dev:correct horse").decode()):
         assert secret not in logged
+
+
+async def test_a_name_without_end_fills_no_log(console, caplog):
+    caplog.set_level(logging.INFO)
+    name = "x" * 450_000
+    response = await post(console, grant_type="password", username=name, password="p", scope="repository:a:pull")
+    assert response.status == 401
+    response = await post(console, grant_type="password", username="dev", password="p", scope=f"repository:{name}:pull")
+    assert response.status == 401
+    visitor = await console.visitor()
+    page = await (await visitor.sign_in(name, "p")).text()
+    assert "The user name or the password is wrong." in page
+    assert max(len(str(getattr(record, "fields", ""))) for record in caplog.records) < 2000
+    assert len(page) < 20_000

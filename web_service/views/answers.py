@@ -12,6 +12,7 @@ _CODES: Final = {
     404: "UNSUPPORTED",
     405: "UNSUPPORTED",
     429: "TOOMANYREQUESTS",
+    503: "UNAVAILABLE",
 }
 
 

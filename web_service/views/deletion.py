@@ -1,6 +1,7 @@
 """Deleting an image, after saying what goes with it.
 
 A registry deletes by digest, so every tag with that digest goes. We show them first, and delete only what was shown.
+The image itself is not read: also one that cannot be read can be deleted.
 """
 
 import logging
@@ -24,17 +25,17 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     """Show which tags a deletion takes away."""
     repository, tag = _target(request)
     browser = request.app[PARTS].browser
-    tagged = await browser.image(repository, tag)
-    tags = await browser.same_digest(repository, tagged.manifest.digest)
+    digest = await browser.digest(repository, tag)
+    tags = await browser.same_digest(repository, digest)
     others = [other for other in tags if other != tag]
-    return await render(request, "delete.html", repository=repository, tag=tag, tagged=tagged, others=others)
+    return await render(request, "delete.html", repository=repository, tag=tag, digest=digest, others=others)
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """Delete the image that was confirmed."""
     repository, tag = _target(request)
     browser, visit, fields = request.app[PARTS].browser, request[VISIT], await form(request)
-    digest = (await browser.image(repository, tag)).manifest.digest
+    digest = await browser.digest(repository, tag)
     shown = set(fields.get("tags", "").split())
     gone = set(await browser.same_digest(repository, digest)) | {tag}
     if digest != fields.get("digest") or not gone <= shown | {tag}:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from web_service.events import Wanted
 from web_service.views.page import page_number, render
-from web_service.views.rights import may_see
+from web_service.views.rights import may_see, sees_all
 from web_service.views.routing import PARTS, VISIT
 
 ACTIONS: Final = ("push", "pull", "delete", "mount")
@@ -18,7 +18,7 @@ async def show_events(request: web.Request) -> web.StreamResponse:
     events, user = request.app[PARTS].events, request[VISIT].user
     filters = {key: request.query.get(key, "").strip() for key in ("user", "repository", "action")}
     visible = None
-    if user is not None and not user.is_admin:
+    if not sees_all(request):
         visible = frozenset(name for name in await events.repositories() if may_see(request, name))
     wanted = Wanted(**filters, visible=visible, viewer=user.name if user else "")
     page = await events.page(wanted, page_number(request))

@@ -14,6 +14,7 @@ from shared.proxies import identify
 from web_service.errors import N_, NotFound, Problem, Refused
 from web_service.users import User
 from web_service.views import answers
+from web_service.views.forms import cookie
 from web_service.views.page import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, form, redirect, render
 from web_service.views.routing import IN_FLIGHT, PARTS, VISIT, Handler, Needs, Visit, needs_of
 
@@ -27,6 +28,7 @@ _SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
+    "Server": "Cangku",  # in place of the framework's own, which tells its version
 }
 
 
@@ -68,9 +70,12 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     visit = request[VISIT]
     await _identify_user(request, visit)
     has_accounts = request.app[PARTS].settings.has_accounts
-    if visit.user is None and has_accounts and needs is not Needs.OPEN:
-        return _sign_in_first(request)
-    _check_rights(visit.user, needs, has_accounts=has_accounts)
+    if needs is Needs.LOOK and has_accounts and not (visit.user and visit.user.may_browse):
+        visit.public = await request.app[PARTS].users.anonymous()
+    if visit.public is None:
+        if visit.user is None and has_accounts and needs is not Needs.OPEN:
+            return _sign_in_first(request)
+        _check_rights(visit.user, needs, has_accounts=has_accounts)
     if request.method not in _SAFE_METHODS:
         await _check_form(request, visit)
     return await handler(request)
@@ -97,7 +102,7 @@ def _visit(request: web.Request) -> Visit:
 
 async def _identify_user(request: web.Request, visit: Visit) -> None:
     parts = request.app[PARTS]
-    token = request.cookies.get(SESSION_COOKIE, "")
+    token = cookie(request, SESSION_COOKIE)
     if token and parts.settings.has_accounts:
         visit.user = await parts.sessions.user(token)
     if visit.user is not None:
@@ -105,7 +110,7 @@ async def _identify_user(request: web.Request, visit: Visit) -> None:
         wish, accept = request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("Accept-Language", "")
         visit.language = parts.settings.languages.choose(wish, visit.user.language, accept=accept)
         return
-    visit.token = request.cookies.get(VISITOR_COOKIE, "")
+    visit.token = cookie(request, VISITOR_COOKIE)
     if not visit.token:
         visit.token, visit.token_is_new = secrets.token_urlsafe(24), True
 
@@ -120,7 +125,7 @@ def _check_rights(user: User | None, needs: Needs, *, has_accounts: bool) -> Non
         if needs in (Needs.SIGNED_IN, Needs.ADMIN):
             raise NotFound(N_("There are no accounts here: nobody has to sign in (registry.auth.enabled is false)."))
         return
-    if needs is Needs.BROWSE and not (user and user.may_browse):
+    if needs in (Needs.BROWSE, Needs.LOOK) and not (user and user.may_browse):
         raise Refused(N_("Your account does not include the console; an administrator can grant the role UI_USER."))
     if needs in (Needs.ADMIN, Needs.OPERATE) and not (user and user.is_admin):
         raise Refused(N_("Only administrators may do this."))
@@ -142,7 +147,10 @@ def _same_origin(request: web.Request, visit: Visit) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc.lower() == visit.client.host.lower()
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == visit.client.host.lower()
+    except ValueError:  # it is no address at all
+        return False
 
 
 async def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

@@ -1,11 +1,11 @@
 """/api/notification: where the registry tells what happened. /api/health: whether we are able to serve."""
 
 import hmac
-import json
 import logging
 
 from aiohttp import web
 
+from web_service.foreign import parse_json
 from web_service.notifications import InvalidEnvelope, parse_envelope
 from web_service.views import answers
 from web_service.views.routing import PARTS, VISIT
@@ -23,7 +23,7 @@ async def receive(request: web.Request) -> web.StreamResponse:
             headers={"WWW-Authenticate": 'Bearer realm="notification"'},
         )
     try:
-        envelope = parse_envelope(json.loads(await request.read()))
+        envelope = parse_envelope(parse_json(await request.read()))
     except InvalidEnvelope as error:
         return answers.error(400, f"{error}.")
     except (ValueError, RecursionError):
@@ -53,4 +53,5 @@ def _is_known(request: web.Request, secret: str) -> bool:
     if not secret:
         return True
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), secret.encode())
+    raw = given.strip().encode("utf-8", "surrogateescape")
+    return scheme.lower() == "bearer" and hmac.compare_digest(raw, secret.encode())

@@ -8,7 +8,9 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from web_service.errors import Problem
+from web_service.foreign import parse_json
 from web_service.i18n import NAMES
+from web_service.views.forms import posted
 from web_service.views.routing import PARTS, TEMPLATES, VISIT, Visit
 
 SESSION_COOKIE: Final = "cangku_session"
@@ -34,6 +36,7 @@ async def render(
         "here": request.path_qs,
         "section": request.path.strip("/").partition("/")[0],
         "may_browse": not parts.settings.has_accounts or (user is not None and user.may_browse),
+        "may_look": visit.public is not None,
         "is_admin": user is not None and user.is_admin,
         "default_password": insecure,
         "notice": _read_notice(request),
@@ -78,8 +81,8 @@ def local_path(text: str, otherwise: str = "/") -> str:
 
 
 async def form(request: web.Request) -> dict[str, str]:
-    """Return the text fields of a form."""
-    return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+    """Return the text fields of a form; raises Invalid."""
+    return dict((await posted(request)).items())
 
 
 def page_number(request: web.Request) -> int:
@@ -90,8 +93,8 @@ def page_number(request: web.Request) -> int:
 
 def _read_notice(request: web.Request) -> str:
     try:
-        text = json.loads(base64.urlsafe_b64decode(request.cookies.get(_NOTICE_COOKIE, "")))
-    except ValueError:
+        text = parse_json(base64.urlsafe_b64decode(request.cookies.get(_NOTICE_COOKIE, "")))
+    except (ValueError, RecursionError):
         return ""
     return text if isinstance(text, str) else ""
 

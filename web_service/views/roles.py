@@ -43,6 +43,17 @@ async def update_role(request: web.Request) -> web.StreamResponse:
     return redirect(request, f"/role/show/{role.id}", translate(request, N_("Saved.")))
 
 
+async def rename_role(request: web.Request) -> web.StreamResponse:
+    """Give a role another name."""
+    role, name = await _role(request), (await form(request)).get("name", "").strip()
+    try:
+        await request.app[PARTS].roles.rename(role.id, name)
+    except Problem as problem:
+        return await _role_page(request, problem, new_name=name)
+    _note(request, "role renamed", role, to=name)
+    return redirect(request, f"/role/show/{role.id}", translate(request, N_("Saved.")))
+
+
 async def confirm_delete_role(request: web.Request) -> web.StreamResponse:
     """Ask before a role is deleted."""
     return await render(request, "role_delete.html", role=await _role(request))
@@ -94,13 +105,15 @@ async def delete_rule(request: web.Request) -> web.StreamResponse:
 
 
 async def _role_page(
-    request: web.Request, problem: Problem | None = None, draft: RuleDraft | None = None
+    request: web.Request, problem: Problem | None = None, draft: RuleDraft | None = None, new_name: str | None = None
 ) -> web.Response:
+    role = await _role(request)
     return await render(
         request,
         "role.html",
         problem=problem,
-        role=await _role(request),
+        role=role,
+        new_name=role.name if new_name is None else new_name,
         draft=draft or RuleDraft("*", "", "pull"),
         levels=ACTIONS,
     )

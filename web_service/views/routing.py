@@ -11,6 +11,7 @@ from aiohttp import web
 
 from shared.draining import InFlight
 from shared.proxies import Client
+from web_service.access import Rule
 from web_service.i18n import Language
 from web_service.parts import Parts
 from web_service.users import User
@@ -29,6 +30,8 @@ class Needs(Enum):
     """Every user; the page is about accounts and does not exist without them."""
     BROWSE = auto()
     """Users with UI_USER or UI_ADMIN, and everybody when nobody has to sign in."""
+    LOOK = auto()
+    """As BROWSE, and everybody while the role `anonymous` is enabled: they see what it lets them pull."""
     ADMIN = auto()
     """Users with UI_ADMIN; the page is about accounts and does not exist without them."""
     OPERATE = auto()
@@ -49,6 +52,7 @@ class Route:
 class Visit:
     """One request: where it comes from, in which language it is answered, and who is signed in.
 
+    `public` are the rules that count for a visitor who may only LOOK, None for all others.
     `token` is the session's, or for someone not signed in that of a cookie which only proves that a form is ours.
     `facts` go to the log line of the request.
     """
@@ -56,6 +60,7 @@ class Visit:
     client: Client
     language: Language
     user: User | None = None
+    public: tuple[Rule, ...] | None = None
     token: str = ""
     token_is_new: bool = False
     facts: dict[str, object] = field(default_factory=dict)

@@ -5,8 +5,10 @@ import logging
 from aiohttp import web
 
 from shared import logs
+from web_service.authentication import LONGEST_NAME
 from web_service.errors import SignInFailed
 from web_service.i18n import NAMES
+from web_service.views.forms import cookie
 from web_service.views.page import LANGUAGE_COOKIE, SESSION_COOKIE, form, local_path, redirect, render, set_cookie
 from web_service.views.routing import PARTS, VISIT
 
@@ -29,9 +31,9 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     try:
         user = await parts.authenticator.authenticate(name, fields.get("password", ""), visit.client.address)
     except SignInFailed as problem:
-        _log.warning("sign-in refused", extra=logs.fields(claimed=name[:64], address=visit.client.address))
-        return await render(request, "login.html", problem=problem, next=target, name=name)
-    await parts.sessions.end(request.cookies.get(SESSION_COOKIE, ""))
+        _log.warning("sign-in refused", extra=logs.fields(claimed=name[:LONGEST_NAME], address=visit.client.address))
+        return await render(request, "login.html", problem=problem, next=target, name=name[:LONGEST_NAME])
+    await parts.sessions.end(cookie(request, SESSION_COOKIE))
     token = await parts.sessions.start(user.id)
     visit.facts["user"] = user.name
     response = redirect(request, target if user.may_browse or target != "/" else "/account")
@@ -41,7 +43,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 
 async def sign_out(request: web.Request) -> web.StreamResponse:
     """End the session."""
-    await request.app[PARTS].sessions.end(request.cookies.get(SESSION_COOKIE, ""))
+    await request.app[PARTS].sessions.end(cookie(request, SESSION_COOKIE))
     response = redirect(request, "/login")
     response.del_cookie(SESSION_COOKIE)
     return response

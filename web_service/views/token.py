@@ -1,12 +1,13 @@
 """/api/auth: the token endpoint that docker, podman, containerd, helm and others log in to.
 
 GET carries Basic credentials (Docker token specification), POST a form with grant_type=password (its OAuth 2
-variant, tried first by containerd). What is granted is what was asked for and is allowed; nothing is a valid grant.
+variant, tried first by containerd). GET without credentials gets what the role `anonymous` allows, while that is
+enabled. What is granted is what was asked for and is allowed; nothing is a valid grant.
 """
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,15 +15,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from shared.tokens import CATALOG_SCOPE_NAME, LIST_ACTION, REPOSITORY, InvalidScope, Scope, parse_scopes
-from web_service.access import decide, readable
+from web_service.access import Rule, decide, readable, unreadable
+from web_service.authentication import LONGEST_NAME
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.parts import Parts
 from web_service.tokens import Issued, TokenIssuer
-from web_service.users import User
 from web_service.views import answers
+from web_service.views.forms import posted
 from web_service.views.routing import PARTS, VISIT
 
 _SWITCHED_OFF: Final = "This server issues no tokens: authentication is switched off (registry.auth.enabled is false)."
+
+_LONGEST_LOGGED: Final = 1000
+"""Characters of scopes in a log line: anybody may ask for as many as a request holds."""
 
 
 class _BadRequest(Exception):
@@ -36,8 +41,18 @@ class _Wish:
     scopes: tuple[Scope, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Who asks, from where, and what counts for them; no `name` means that nobody has signed in."""
+
+    name: str
+    address: str
+    rules: tuple[Rule, ...]
+    is_admin: bool = False
+
+
 async def get_token(request: web.Request) -> web.StreamResponse:
-    """Answer a request with Basic credentials."""
+    """Answer a request with Basic credentials, or without any."""
     parts = request.app[PARTS]
     if parts.settings.issuer is None:
         return answers.error(404, _SWITCHED_OFF)
@@ -45,7 +60,13 @@ async def get_token(request: web.Request) -> web.StreamResponse:
         scopes = _checked(parts, request.query.getall("service", []), request.query.getall("scope", []))
     except _BadRequest as problem:
         return answers.error(400, str(problem))
-    credentials = _basic(request.headers.get("Authorization", ""))
+    header = request.headers.get("Authorization")
+    public = await parts.users.anonymous() if header is None else None
+    if public is not None:
+        asker = _Asker("", request[VISIT].client.address, public)
+        request[VISIT].facts["scope"] = _logged(scopes)
+        return await _issue(request, parts.settings.issuer, asker, scopes)
+    credentials = _basic(header or "")
     if credentials is None:
         return _unauthorized(parts, "A user name and a password are needed.")
     return await _answer(request, parts.settings.issuer, _Wish(*credentials, scopes))
@@ -56,8 +77,8 @@ async def post_token(request: web.Request) -> web.StreamResponse:
     parts = request.app[PARTS]
     if parts.settings.issuer is None:
         return answers.error(404, _SWITCHED_OFF)
-    form = await request.post()
-    fields = {key: [value for value in form.getall(key) if isinstance(value, str)] for key in form}
+    form = await posted(request)
+    fields = {key: form.getall(key) for key in form}
     if fields.get("grant_type") != ["password"]:
         message = "Only grant_type=password is supported."
         return answers.error(400, message, extra=_oauth("unsupported_grant_type", message))
@@ -71,44 +92,59 @@ async def post_token(request: web.Request) -> web.StreamResponse:
 
 async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web.Response:
     parts, visit = request.app[PARTS], request[VISIT]
-    visit.facts["scope"] = " ".join(map(str, wish.scopes))
+    visit.facts["scope"] = _logged(wish.scopes)
     try:
         user = await parts.authenticator.authenticate(wish.name, wish.password, visit.client.address)
     except TooManyFailures as problem:
-        visit.facts["claimed"] = wish.name
+        visit.facts["claimed"] = wish.name[:LONGEST_NAME]
         return answers.error(429, str(problem), headers={"Retry-After": str(problem.seconds)})
     except SignInFailed as problem:
-        visit.facts["claimed"] = wish.name
+        visit.facts["claimed"] = wish.name[:LONGEST_NAME]
         return _unauthorized(parts, str(problem))
-    granted = _granted(user, visit.client.address, wish.scopes, visit.facts)
-    issued = await issuer.issue(user.name, granted, readable=_readable(user, visit.client.address, granted))
-    visit.facts |= {"user": user.name, "granted": " ".join(map(str, granted)), "jti": issued.token_id}
+    asker = _Asker(user.name, visit.client.address, user.rules, user.is_admin)
+    return await _issue(request, issuer, asker, wish.scopes)
+
+
+async def _issue(request: web.Request, issuer: TokenIssuer, asker: _Asker, wanted: Sequence[Scope]) -> web.Response:
+    visit = request[VISIT]
+    granted = _granted(asker, wanted, visit.facts)
+    more, less = _readable(asker, granted)
+    issued = await issuer.issue(asker.name, granted, readable=more, unreadable=less)
+    visit.facts |= {"user": asker.name, "granted": _logged(granted), "jti": issued.token_id}
     return web.json_response(_body(issued, granted, oauth=request.method == "POST"))
 
 
-def _granted(user: User, address: str, wanted: Sequence[Scope], facts: dict[str, object]) -> list[Scope]:
+def _logged(scopes: Sequence[Scope]) -> str:
+    return " ".join(map(str, scopes))[:_LONGEST_LOGGED]
+
+
+def _granted(asker: _Asker, wanted: Sequence[Scope], facts: dict[str, object]) -> list[Scope]:
     granted: list[Scope] = []
     for scope in wanted:
-        actions = _catalog_actions(user, scope)
+        actions = _catalog_actions(asker, scope)
         if scope.type == REPOSITORY:
-            decision = decide(user.rules, scope.name, address, scope.actions)
+            decision = decide(asker.rules, scope.name, asker.address, scope.actions)
             actions, facts["reason"] = decision.granted, decision.reason
         if actions:
             granted.append(Scope(scope.type, scope.name, actions))
     return granted
 
 
-def _readable(user: User, address: str, granted: Sequence[Scope]) -> tuple[str, ...]:
-    """Return what else the user may pull, where the registry has a use for it: mounting blobs, listing names."""
+def _readable(asker: _Asker, granted: Iterable[Scope]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what else may be pulled and what of it may not, where the registry has a use for it: mounting, listing."""
     useful = any("push" in scope.actions or LIST_ACTION in scope.actions for scope in granted)
-    return readable(user.rules, address) if useful else ()
+    more = readable(asker.rules, asker.address) if useful else ()
+    return more, unreadable(asker.rules, asker.address) if more else ()
 
 
-def _catalog_actions(user: User, scope: Scope) -> tuple[str, ...]:
-    """Return what a user may do with the catalog: an administrator sees it whole, others what they may pull."""
+def _catalog_actions(asker: _Asker, scope: Scope) -> tuple[str, ...]:
+    """Return what may be done with the catalog: an administrator sees it whole, others what they may pull.
+
+    An administrator to whom something is denied is one of the others.
+    """
     if scope.type != "registry" or scope.name != CATALOG_SCOPE_NAME or "*" not in scope.actions:
         return ()
-    return ("*",) if user.is_admin else (LIST_ACTION,)
+    return ("*",) if asker.is_admin and not unreadable(asker.rules, asker.address) else (LIST_ACTION,)
 
 
 def _body(issued: Issued, granted: Sequence[Scope], *, oauth: bool) -> dict[str, Any]:

@@ -61,6 +61,17 @@ async def update_user(request: web.Request) -> web.StreamResponse:
     return redirect(request, f"/user/show/{user.id}", translate(request, N_("Saved.")))
 
 
+async def rename_user(request: web.Request) -> web.StreamResponse:
+    """Give a user another name."""
+    user, name = await _user(request), (await form(request)).get("name", "").strip()
+    try:
+        renamed = await request.app[PARTS].users.rename(user.id, name)
+    except Problem as problem:
+        return await _user_page(request, problem, name)
+    _note(request, "user renamed", user, to=renamed.name)
+    return redirect(request, f"/user/show/{user.id}", translate(request, N_("Saved.")))
+
+
 async def add_role(request: web.Request) -> web.StreamResponse:
     """Grant a role."""
     user, role = await _user(request), (await form(request)).get("role", "")
@@ -98,14 +109,21 @@ async def delete_user(request: web.Request) -> web.StreamResponse:
     return redirect(request, "/user/index", translate(request, N_("User %(name)s was deleted."), name=user.name))
 
 
-async def _user_page(request: web.Request, problem: Problem | None = None) -> web.Response:
+async def _user_page(request: web.Request, problem: Problem | None = None, new_name: str | None = None) -> web.Response:
     parts, user = request.app[PARTS], await _user(request)
     held = {role.id for role in user.roles}
-    available = [role for role in await parts.roles.all() if role.id not in held]
+    available = [role for role in await parts.roles.all() if role.id not in held and not role.is_anonymous]
     events = (await parts.events.page(Wanted(user=user.name), size=_RECENT_EVENTS)).events
     own = user.id == _own_id(request)
     return await render(
-        request, "user.html", problem=problem, subject=user, available=available, events=events, own=own
+        request,
+        "user.html",
+        problem=problem,
+        subject=user,
+        available=available,
+        events=events,
+        own=own,
+        new_name=user.name if new_name is None else new_name,
     )
 
 
