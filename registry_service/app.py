@@ -35,6 +35,8 @@ _LONGEST_HEADER_BYTES: Final = 64 << 10
 """Room for a token with a long list of scopes and a certificate chain."""
 _THREADS: Final = 32
 """Threads mostly wait for the disk, so there are more of them than cores."""
+BUNDLE_SECONDS: Final = 5.0
+"""How often the certificate bundle is looked at."""
 _CLOSING_SECONDS: Final = 1.0
 """For what the framework still has to write once the requests in flight are done."""
 _MINIMUM_TLS: Final = {"tls1.2": ssl.TLSVersion.TLSv1_2, "tls1.3": ssl.TLSVersion.TLSv1_3}
@@ -78,7 +80,7 @@ async def running(parts: Parts) -> AsyncGenerator[str, None]:
         read_bufsize=BATCH_BYTES,
         shutdown_timeout=_CLOSING_SECONDS,
     )
-    async with _notifying(parts), _purging(parts):
+    async with _notifying(parts), _purging(parts), _following_the_bundle(parts):
         await runner.setup()
         try:
             yield await _listen(runner, http)
@@ -111,6 +113,34 @@ async def _purging(parts: Parts) -> AsyncGenerator[None, None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _following_the_bundle(parts: Parts) -> AsyncGenerator[None, None]:
+    if parts.auth is None:
+        yield
+        return
+    task = asyncio.create_task(_follow_the_bundle(parts.auth))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _follow_the_bundle(auth: TokenAuth) -> None:
+    """Take over a changed certificate bundle; one that cannot be read leaves the one before in force."""
+    trouble = ""
+    while True:
+        await asyncio.sleep(BUNDLE_SECONDS)
+        try:
+            if await asyncio.to_thread(auth.reload):
+                log.info("the certificate bundle has changed and is in force")
+            trouble = ""
+        except ConfigError as error:
+            if str(error) != trouble:
+                log.error("the certificate bundle has changed and cannot be used", extra=fields(reason=error))  # noqa: TRY400
+            trouble = str(error)
 
 
 async def _drain(runner: web.AppRunner, in_flight: InFlight, seconds: float) -> None:

@@ -15,10 +15,10 @@ from registry_service import app
 from registry_service.api import requests
 from registry_service.api.requests import Parts
 from registry_service.app import create_parts, running
-from registry_service.config import HTTP, TLS, Maintenance, UploadPurging
+from registry_service.config import HTTP, TLS, Auth, Maintenance, Token, UploadPurging
 from registry_service.errors import RegistryError
 from shared.config import ConfigError
-from tests.kit.certificates import issue, private_key
+from tests.kit.certificates import ISSUER, REALM, SERVICE, claims, issue, private_key, sign, write_bundle
 from tests.kit.content import blob
 
 NAME = "team/app"
@@ -266,3 +266,43 @@ def test_the_reason_of_the_system_is_short():
     assert app._reason(OSError(98, "error while attempting to bind on address: address already in use")) == (
         "address already in use"
     )
+
+
+def replace_bundle(path, *issued):
+    """Put another bundle in the place of one, as a whole; none at all is a damaged one."""
+    write_bundle(path.with_suffix(".new"), *issued).replace(path)
+
+
+async def test_keys_are_rotated_while_the_registry_runs(config, tmp_path, session, monkeypatch, caplog):
+    """Old and new side by side, then the new alone; a bundle that is damaged meanwhile changes nothing."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(app, "BUNDLE_SECONDS", 0.02)
+    old, new = issue(private_key("P-256")), issue(private_key("P-384"))
+    path = await asyncio.to_thread(write_bundle, tmp_path / "auth.cert", old)
+    auth = Auth(Token(REALM, SERVICE, ISSUER, path))
+    parts = await asyncio.to_thread(create_parts, dataclasses.replace(config, auth=auth))
+    async with running(parts) as url:
+
+        async def accepted(one):
+            headers = {"Authorization": f"Bearer {sign(claims(), one.key)}"}
+            async with session.get(f"{url}/v2/", headers=headers) as answer:
+                return answer.status == 200
+
+        async def until(expected):
+            async with asyncio.timeout(5):
+                while True:
+                    if [await accepted(one) for one in (old, new)] == expected:
+                        return
+                    await asyncio.sleep(0.01)
+
+        await until([True, False])
+        await asyncio.to_thread(replace_bundle, path, old, new)
+        await until([True, True])
+        await asyncio.to_thread(replace_bundle, path)
+        await asyncio.sleep(0.2)
+        await until([True, True])
+        await asyncio.to_thread(replace_bundle, path, new)
+        await until([False, True])
+    told = [one.getMessage() for one in caplog.records if "bundle" in one.getMessage()]
+    changed = "the certificate bundle has changed and is in force"
+    assert told == [changed, "the certificate bundle has changed and cannot be used", changed]

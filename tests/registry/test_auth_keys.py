@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.utils import base64url_decode
 
-from registry_service.auth import load_bundle
+from registry_service.bundle import load_bundle
 from registry_service.errors import RegistryError
 from shared.config import ConfigError
 from shared.tokens import jwk_thumbprint, libtrust_key_id, public_jwk
