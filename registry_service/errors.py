@@ -4,7 +4,6 @@ Sources: OCI distribution-spec 1.1, "Error Codes"; Docker Registry HTTP API V2, 
 
     Exception
     └── RegistryError        a request failed in a way the specification names; the middleware writes it
-        └── Unauthorized     the client must (re-)authenticate; carries the challenge (auth.py)
 """
 
 import json

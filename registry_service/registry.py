@@ -166,7 +166,7 @@ class Registry:
     async def delete_manifest(self, name: str, digest: Digest) -> list[Tag]:
         """Remove a manifest and the tags that point to it, and return those tags; raises MANIFEST_UNKNOWN."""
         manifest = await self.manifest(name, digest)
-        removed = await self.tags_of(name, digest)
+        removed = await self.tags_of(name, digest)  # looked up here, for a tag may have come since the caller looked
         for tag in removed:
             await self._forget(layout.tag(name, tag))
         await self._forget_referrer(name, manifest)

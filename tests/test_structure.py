@@ -23,6 +23,7 @@ PURE = {
     "shared/globs.py",
     "shared/names.py",
     "shared/proxies.py",
+    "shared/texts.py",
     "shared/tokens.py",
     "web_service/access.py",
     "web_service/errors.py",

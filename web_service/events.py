@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.texts import clean
 from web_service.db import Database
-from web_service.models import EventRow, storable
+from web_service.models import EventRow
 
 PAGE_SIZE: Final = 50
 _MOST_VARIABLES: Final = 500
@@ -96,7 +97,7 @@ def _matching(wanted: Wanted) -> Any:
     if wanted.action:
         query = query.where(EventRow.action == wanted.action)
     if wanted.repository:
-        query = query.where(EventRow.repository.contains(storable(wanted.repository)))
+        query = query.where(EventRow.repository.contains(clean(wanted.repository)))
     if wanted.visible is not None:
         query = query.where(_visible(wanted.visible) | (EventRow.user == wanted.viewer))
     return query

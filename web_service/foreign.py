@@ -1,19 +1,14 @@
 """What strangers send, made harmless where it is read: text that can be kept, times that can be told. No I/O."""
 
 import json
-import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_UNUSABLE: Final = re.compile("[\0\ud800-\udfff]")
+from shared.texts import clean
+
 _LARGEST: Final = 1 << 63
 _END_OF_TIME: Final = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 """A day later in some zone of the world, a calendar ends."""
-
-
-def clean(text: str) -> str:
-    """Return the text with NUL and halves of characters replaced, which UTF-8 and databases cannot hold."""
-    return _UNUSABLE.sub("\ufffd", text)
 
 
 def parse_json(body: bytes) -> Any:

@@ -3,7 +3,6 @@
 Times are whole seconds since the epoch, UTC. Who changes a table adds a step to `migrations`.
 """
 
-import re
 from typing import Any, Final
 
 from peewee import (
@@ -17,12 +16,7 @@ from peewee import (
     TextField,
 )
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-def storable(text: str) -> str:
-    """Return the text with what no database keeps, NUL and halves of characters, replaced."""
-    return _UNSTORABLE.sub("\ufffd", text)
+from shared.texts import clean
 
 
 class _Name(CharField):
@@ -30,7 +24,7 @@ class _Name(CharField):
 
     def db_value(self, value: Any) -> Any:
         """Return what is bound to the statement."""
-        return storable(value) if isinstance(value, str) else value
+        return clean(value) if isinstance(value, str) else value
 
 
 class _Prose(TextField):
@@ -38,7 +32,7 @@ class _Prose(TextField):
 
     def db_value(self, value: Any) -> Any:
         """Return what is bound to the statement."""
-        return storable(value) if isinstance(value, str) else value
+        return clean(value) if isinstance(value, str) else value
 
 
 class SchemaVersion(Model):

@@ -14,12 +14,13 @@ import aiohttp
 from yarl import URL
 
 from shared.names import InvalidDigest, InvalidName, InvalidTag, check_repository, parse_reference
+from shared.texts import clean
 from shared.tokens import REPOSITORY, Scope
 from web_service.access import CONSOLE
 from web_service.authority import Authority, Caller
 from web_service.cache import Cache
 from web_service.errors import N_, DeletionDisabled, RegistryNotFound, RegistryProblem, RegistryUnreachable
-from web_service.foreign import clean, parse_json
+from web_service.foreign import parse_json
 from web_service.images import MANIFEST_TYPES, ImageConfig, Manifest, parse_config, parse_manifest
 
 _CONNECTIONS: Final = 16

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from shared.texts import clean
+
 ENVELOPE_TYPE: Final = "application/vnd.docker.distribution.events.v1+json"
 BLOB_TYPE: Final = "application/octet-stream"
 
@@ -77,18 +79,13 @@ class Event:
             "request": {
                 "id": origin.request_id,
                 "addr": origin.address,
-                "host": clean(origin.host),
+                "host": clean(origin.host[:_LONGEST_TEXT]),
                 "method": origin.method,
-                "useragent": clean(origin.user_agent),
+                "useragent": clean(origin.user_agent[:_LONGEST_TEXT]),
             },
-            "actor": {"name": clean(origin.actor)} if origin.actor else {},
+            "actor": {"name": clean(origin.actor[:_LONGEST_TEXT])} if origin.actor else {},
             "source": {"addr": self.source_address, "instanceID": self.instance_id},
         }
-
-
-def clean(text: str) -> str:
-    """Return a text that came from a client so that it can be sent on: of sane length, and Unicode throughout."""
-    return text[:_LONGEST_TEXT].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def envelope(event: Event) -> bytes:

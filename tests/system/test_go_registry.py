@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.kit.content import blob, image, image_config
+from tests.kit.content import blob, image, image_config, index
 from tests.kit.go_registry import collect_garbage, serving
 from tests.kit.http import get, request
 
@@ -28,6 +28,14 @@ def push(url, tag):
     manifest = image([layer], config)
     headers = {"Content-Type": manifest.media_type}
     answer = request("PUT", f"{url}/v2/{NAME}/manifests/{tag}", body=manifest.body, headers=headers)
+    assert answer.status == 201, answer.body
+    return manifest
+
+
+def put(url, name, manifest):
+    """Push a manifest by its digest, and return it."""
+    headers = {"Content-Type": manifest.media_type}
+    answer = request("PUT", f"{url}/v2/{name}/manifests/{manifest.digest}", body=manifest.body, headers=headers)
     assert answer.status == 201, answer.body
     return manifest
 
@@ -61,9 +69,14 @@ def test_garbage_collection_of_the_go_registry_leaves_our_images_whole(tmp_path)
     with serving("ours", folder, tmp_path) as url:
         kept, deleted = push(url, "kept"), push(url, "deleted")
         assert request("DELETE", f"{url}/v2/{NAME}/manifests/{deleted.digest}").status == 202
+        referrer = put(url, NAME, image([], image_config(), subject=kept.descriptor))
+        alone = put(url, "an/index", index([]))
     collect_garbage(folder, tmp_path)
     with serving("ours", folder, tmp_path) as url:
         assert_served(url, "kept", kept)
         assert get(f"{url}/v2/{NAME}/manifests/{deleted.digest}").status == 404
+        (listed,) = get(f"{url}/v2/{NAME}/referrers/{kept.digest}").json["manifests"]
+        assert listed["digest"] == referrer.digest
+        assert get(f"{url}/v2/an/index/manifests/{alone.digest}", accept=alone.media_type).body == alone.body
     blobs = sorted((folder / "docker/registry/v2/blobs/sha256").glob("*/*/data"))
-    assert len(blobs) == 3
+    assert len(blobs) == 5

@@ -3,8 +3,8 @@
 from aiohttp import web
 from multidict import MultiDict
 
+from shared.texts import clean
 from web_service.errors import N_, Invalid
-from web_service.foreign import clean
 
 
 async def posted(request: web.Request) -> MultiDict[str]:
