@@ -3,17 +3,21 @@
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from logging import getLogger
 from pathlib import Path
 
-from registry_service.app import create_parts, serve
-from registry_service.config import CONFIGURATION_PATH, Config
+from registry_service.app import create_parts, keep, serve, warn_of_open_doors, work
+from registry_service.children import Link
+from registry_service.config import CONFIGURATION_PATH, Config, worker_count
+from registry_service.listening import listen, tls_context, url_of
 from registry_service.loading import load_config
+from registry_service.workers import Plan, Supervisor
 from shared.config import ConfigError
-from shared.logs import configure
+from shared.logs import configure, fields
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +37,46 @@ def _run(command: str, config: Config, path: str) -> None:
         parts = create_parts(config)
         if command == "check-config":
             print("the configuration can be used")  # noqa: T201
-        else:
+        elif worker_count(config) == 1:
             asyncio.run(serve(parts))
+        else:
+            _supervise(config, path)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _supervise(config: Config, path: str) -> None:
+    """Serve in several processes."""
+
+    def renew(before: Plan[Config]) -> Plan[Config]:
+        after = _load(path)
+        create_parts(after)  # likewise
+        sockets = before.sockets if after.http.addr == before.config.http.addr else listen(after.http)
+        return _plan(after, sockets)
+
+    supervisor = Supervisor(_work, _keep, renew=renew, announce=_announce)
+    warn_of_open_doors(config)
+    supervisor.run(_plan(config, listen(config.http)))
+    getLogger("registry").info("registry stopped")
+
+
+def _plan(config: Config, sockets: list[socket.socket]) -> Plan[Config]:
+    tls_context(config.http)  # to be told of a certificate that cannot be used before anything is started
+    return Plan(config, sockets, worker_count(config), config.http.draintimeout)
+
+
+def _work(plan: Plan[Config], link: Link) -> None:
+    asyncio.run(work(create_parts(plan.config), plan.sockets, link))
+
+
+def _keep(plan: Plan[Config], link: Link) -> None:
+    asyncio.run(keep(create_parts(plan.config), link))
+
+
+def _announce(plan: Plan[Config], first: bool) -> None:
+    text = "registry ready" if first else "registry reloaded"
+    address = url_of(plan.config.http, plan.sockets)
+    getLogger("registry").info(text, extra=fields(address=address, workers=plan.workers))
 
 
 def _parser() -> argparse.ArgumentParser:

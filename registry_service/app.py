@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import signal
+import socket
 import sqlite3
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,12 @@ from aiohttp import web
 
 from registry_service import layout
 from registry_service.api import create_api
+from registry_service.api.express import EXPRESS, Connection, Express
 from registry_service.api.requests import IN_FLIGHT, Parts
 from registry_service.auth import TokenAuth
-from registry_service.config import HTTP, TLS, Config, split_address
+from registry_service.children import Link
+from registry_service.config import Config
+from registry_service.listening import BACKLOG, close, listen, reason_of, tls_context, url_of
 from registry_service.notifications import Notifier
 from registry_service.purging import purge_for_ever
 from registry_service.registry import Registry
@@ -36,10 +40,12 @@ _LONGEST_HEADER_BYTES: Final = 64 << 10
 _THREADS: Final = 32
 """Threads mostly wait for the disk, so there are more of them than cores."""
 BUNDLE_SECONDS: Final = 5.0
-"""How often the certificate bundle is looked at."""
+"""How often the files of the keys that prove tokens are looked at."""
 _CLOSING_SECONDS: Final = 1.0
 """For what the framework still has to write once the requests in flight are done."""
-_MINIMUM_TLS: Final = {"tls1.2": ssl.TLSVersion.TLSv1_2, "tls1.3": ssl.TLSVersion.TLSv1_3}
+_LINGER_STEP_SECONDS: Final = 0.01
+_LINGER_SECONDS: Final = 0.5
+"""How long idle connections stay at the end, for a request that is on its way already."""
 
 
 def create_parts(config: Config) -> Parts:
@@ -51,14 +57,13 @@ def create_parts(config: Config) -> Parts:
 
 
 async def serve(parts: Parts) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in flight; raises ConfigError when it cannot listen."""
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "storage"))
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if parts.auth is None:
-        log.warning("auth is not configured: everybody who reaches this registry may push and delete")
+    """Serve in this process until SIGTERM or SIGINT, then finish the requests in flight.
+
+    Raises ConfigError when it cannot listen.
+    """
+    stop = _prepare_loop()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _explain_one_process)
+    warn_of_open_doors(parts.config)
     async with running(parts) as address:
         log.info("registry ready", extra=fields(address=address))
         await stop.wait()
@@ -66,9 +71,75 @@ async def serve(parts: Parts) -> None:
     log.info("registry stopped")
 
 
+async def work(parts: Parts, sockets: Sequence[socket.socket], link: Link) -> None:
+    """Serve as one of several workers until told to end; what is to be delivered is the keeper's."""
+    stop = _prepare_loop(link)
+    parts.notifier.ring = link.ring
+    async with _recording(parts), _answering(parts, sockets):
+        link.ready()
+        await stop.wait()
+
+
+async def keep(parts: Parts, link: Link) -> None:
+    """Do the background work of several workers until told to end."""
+    stop = _prepare_loop(link)
+
+    def hear() -> None:
+        link.heard()
+        parts.notifier.wake()
+
+    asyncio.get_running_loop().add_reader(link.bell, hear)
+    async with _keeping(parts):
+        link.ready()
+        await stop.wait()
+
+
+def warn_of_open_doors(config: Config) -> None:
+    """Log that anybody may do anything, where that is so."""
+    if config.auth.token is None:
+        log.warning("auth is not configured: everybody who reaches this registry may push and delete")
+
+
+def _prepare_loop(link: Link | None = None) -> asyncio.Event:
+    """Return what is set when the process is to end: by a signal, or as its supervisor is gone."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "storage"))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if link is not None:
+        loop.add_reader(link.lifeline, _until_gone(loop, link.lifeline, stop))
+    return stop
+
+
+def _until_gone(loop: asyncio.AbstractEventLoop, lifeline: int, stop: asyncio.Event) -> Callable[[], None]:
+    def gone() -> None:
+        loop.remove_reader(lifeline)
+        stop.set()
+
+    return gone
+
+
+def _explain_one_process() -> None:
+    log.warning("SIGHUP exchanges the workers, and there are none: http.workers is 1; restart instead")
+
+
 @asynccontextmanager
 async def running(parts: Parts) -> AsyncGenerator[str, None]:
     """Listen and do the background work while inside; yields the URL that is listened on."""
+    http = parts.config.http
+    async with _keeping(parts):
+        sockets = listen(http)
+        try:
+            async with _answering(parts, sockets):
+                yield url_of(http, sockets)
+        finally:
+            close(sockets)
+
+
+@asynccontextmanager
+async def _answering(parts: Parts, sockets: Sequence[socket.socket]) -> AsyncGenerator[None, None]:
+    """Answer the requests that come to listening sockets while inside, then those in flight."""
     http = parts.config.http
     api = create_api(parts)
     runner = web.AppRunner(
@@ -80,21 +151,49 @@ async def running(parts: Parts) -> AsyncGenerator[str, None]:
         read_bufsize=BATCH_BYTES,
         shutdown_timeout=_CLOSING_SECONDS,
     )
-    async with _notifying(parts), _purging(parts), _following_the_bundle(parts):
+    context = tls_context(http)
+    async with _following_the_bundle(parts):
         await runner.setup()
         try:
-            yield await _listen(runner, http)
+            servers = [await _accept(runner, api[EXPRESS], one, context) for one in sockets]
+            yield
+            for server in servers:
+                server.close()
+            api[EXPRESS].closed = True
             await _drain(runner, api[IN_FLIGHT], http.draintimeout)
         finally:
             await runner.cleanup()
             await parts.registry.driver.close()
 
 
+async def _accept(
+    runner: web.AppRunner, express: Express, listener: socket.socket, context: ssl.SSLContext | None
+) -> asyncio.Server:
+    """Take connections from a listening socket: one at a time, so that other workers get theirs of many at once."""
+    manager = runner.server
+    assert manager is not None  # noqa: S101 - it is there since the runner's setup
+
+    def connection() -> Connection:
+        options = manager._kwargs  # noqa: SLF001 - what the runner was given for its connections
+        return Connection(manager, express, loop=asyncio.get_running_loop(), **options)
+
+    server = await asyncio.get_running_loop().create_server(connection, sock=listener, ssl=context, backlog=1)
+    listener.listen(BACKLOG)
+    return server
+
+
 @asynccontextmanager
-async def _notifying(parts: Parts) -> AsyncGenerator[None, None]:
+async def _keeping(parts: Parts) -> AsyncGenerator[None, None]:
+    """Deliver events and purge uploads while inside."""
+    async with _recording(parts), parts.notifier.delivering(), _purging(parts):
+        yield
+
+
+@asynccontextmanager
+async def _recording(parts: Parts) -> AsyncGenerator[None, None]:
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(parts.notifier.running())
+            await stack.enter_async_context(parts.notifier.recording())
         except (OSError, sqlite3.Error) as error:
             path = _outbox_path(parts.config)
             raise ConfigError(f"notifications: the events waiting in {path} cannot be opened: {error}") from error
@@ -129,54 +228,36 @@ async def _following_the_bundle(parts: Parts) -> AsyncGenerator[None, None]:
 
 
 async def _follow_the_bundle(auth: TokenAuth) -> None:
-    """Take over a changed certificate bundle; one that cannot be read leaves the one before in force."""
+    """Take over changed files of keys; what cannot be read leaves the keys before in force."""
     trouble = ""
     while True:
         await asyncio.sleep(BUNDLE_SECONDS)
         try:
             if await asyncio.to_thread(auth.reload):
-                log.info("the certificate bundle has changed and is in force")
+                log.info("the keys of the token server have changed and are in force")
             trouble = ""
         except ConfigError as error:
             if str(error) != trouble:
-                log.error("the certificate bundle has changed and cannot be used", extra=fields(reason=error))  # noqa: TRY400
+                log.error("the keys of the token server have changed and cannot be used", extra=fields(reason=error))  # noqa: TRY400
             trouble = str(error)
 
 
 async def _drain(runner: web.AppRunner, in_flight: InFlight, seconds: float) -> None:
-    """Take no new connections, and let the requests in flight come to their end."""
-    for site in list(runner.sites):
-        await site.stop()
+    """Let the requests in flight come to their end.
+
+    Whoever has a connection open may be sending a request at this moment: it gets its answer, and with it the advice
+    to close.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     left = await in_flight.drain(seconds)
+    while not left and runner.server is not None and runner.server.connections:
+        if loop.time() - began > min(_LINGER_SECONDS, seconds):
+            break
+        await asyncio.sleep(_LINGER_STEP_SECONDS)
+    left = await in_flight.drain(max(0.0, began + seconds - loop.time()))
     if left:
         log.warning("requests cut off at the end of http.draintimeout", extra=fields(requests=left))
-
-
-async def _listen(runner: web.AppRunner, http: HTTP) -> str:
-    host, port = split_address(http.addr)
-    context = _tls_context(http.tls) if http.tls is not None and http.tls.certificate is not None else None
-    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
-    try:
-        await site.start()
-    except OSError as error:
-        raise ConfigError(f"http.addr: cannot listen on {http.addr}: {_reason(error)}") from error
-    bound = runner.addresses[0][1]
-    return f"{'https' if context else 'http'}://{host or '0.0.0.0'}:{bound}"  # noqa: S104
-
-
-def _tls_context(tls: TLS) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = _MINIMUM_TLS[tls.minimumtls]
-    assert tls.certificate is not None  # noqa: S101 - what makes the caller ask
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except ssl.SSLError as error:
-        raise ConfigError(
-            f"http.tls: {tls.certificate} and {tls.key} are not a certificate and its key: {error.reason}"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"http.tls: {tls.certificate} or {tls.key} cannot be read: {error.strerror}") from error
-    return context
 
 
 def _create_driver(config: Config) -> Driver:
@@ -184,14 +265,9 @@ def _create_driver(config: Config) -> Driver:
         return create_driver(config.storage)
     except OSError as error:
         folder = config.storage.filesystem.rootdirectory if config.storage.filesystem else ""
-        raise ConfigError(f"storage.filesystem.rootdirectory: cannot write to {folder}: {_reason(error)}") from error
+        raise ConfigError(f"storage.filesystem.rootdirectory: cannot write to {folder}: {reason_of(error)}") from error
 
 
 def _outbox_path(config: Config) -> Path | None:
     storage = config.storage.filesystem
     return storage.rootdirectory / layout.OUTBOX if storage is not None else None
-
-
-def _reason(error: OSError) -> str:
-    """Return what the system says, without the address that asyncio repeats in it."""
-    return (error.strerror or str(error)).rpartition(": ")[2]

@@ -17,7 +17,8 @@ from typing import Final
 
 import jwt
 
-from registry_service.bundle import TokenRefused, TrustedKeys, check_signature, load_bundle
+from registry_service.bundle import check_signature, load_trusted_keys
+from registry_service.chains import TokenRefused
 from registry_service.config import Token
 from registry_service.errors import Code, RegistryError
 from shared.globs import InvalidGlob, compile_glob
@@ -34,6 +35,8 @@ from shared.tokens import (
 
 log: Final = logging.getLogger("registry.auth")
 
+UPLOAD_GRACE_SECONDS: Final = 3600
+"""How long after its end a token is still good for an upload that it began: a layer may take longer than a token."""
 _REMEMBERED_TOKENS: Final = 10_000
 _WHOLE_CATALOG: Final = (Scope("registry", CATALOG_SCOPE_NAME, ("*",)),)
 _DEEDS: Final = {"pull": "pull from", "push": "push to", "delete": "delete in", "*": "listing the"}
@@ -88,36 +91,48 @@ def requirement(need: Need, repository: str = "", mount_source: str = "") -> tup
     return (scope, Scope(REPOSITORY, mount_source, ("pull",))) if mount_source else (scope,)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The upload that a request goes on with: its repository, and when it began (seconds since the epoch)."""
+
+    repository: str
+    at: float
+
+
 class TokenAuth:
     """The checks of `auth.token`. `clock` returns seconds since the epoch."""
 
     def __init__(self, config: Token, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._clock = clock
-        self._trusted = TrustedKeys(load_bundle(config.rootcertbundle))
+        self._trusted = load_trusted_keys(config)
         self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._warn()
 
     def reload(self) -> bool:
-        """Read the bundle again, and return whether it holds other certificates than before; raises ConfigError.
+        """Read the files of keys again, and return whether they hold others than before; raises ConfigError.
 
-        To be called beside the event loop. Tokens are proven anew after a change: what an old certificate proved may
-        no longer count.
+        To be called beside the event loop. Tokens are proven anew after a change: what an old key proved may no longer
+        count.
         """
-        trusted = TrustedKeys(load_bundle(self._config.rootcertbundle))
-        if trusted.certificates == self._trusted.certificates:
+        trusted = load_trusted_keys(self._config)
+        if trusted.equals(self._trusted):
             return False
         self._trusted = trusted
         self._verified = OrderedDict()
+        self._warn()
         return True
 
-    def authorize(self, header: str | None, needed: Sequence[Scope]) -> Identity:
-        """Return who sends the Authorization header, if its token permits `needed`; else raise UNAUTHORIZED."""
-        scheme, _, token = (header or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+    def authorize(self, header: str | None, needed: Sequence[Scope], begun: Begun | None = None) -> Identity:
+        """Return who sends the Authorization header, if its token permits `needed`; else raise UNAUTHORIZED.
+
+        With an upload that has `begun`, a token that has expired since may still be good.
+        """
+        token = _bearer_token(header)
+        if not token:
             raise self._unauthorized(needed)
         try:
-            claims = self.verify(token)
+            claims = self.verify(token, begun)
         except TokenRefused as error:
             log.info("token refused", extra=fields(reason=str(error)))
             raise self._unauthorized(needed, "invalid_token", str(error)) from None
@@ -134,20 +149,35 @@ class TokenAuth:
             sees_all=not _missing(claims, _WHOLE_CATALOG),
         )
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of a token that is proven, ours and valid now; raises TokenRefused."""
+    def has_expired(self, header: str | None) -> bool:
+        """Tell whether the header's token was good once, so that it matters when an upload began."""
+        token = _bearer_token(header)
+        try:
+            return bool(token) and self._clock() > self._proven(token).expires_at + LEEWAY_SECONDS
+        except TokenRefused:
+            return False
+
+    def verify(self, token: str, begun: Begun | None = None) -> Claims:
+        """Return the claims of a token that is proven, ours and valid now or for what has begun; else TokenRefused."""
+        claims = self._proven(token)
+        now = self._clock()
+        if now > claims.expires_at + LEEWAY_SECONDS:
+            if now > claims.expires_at + LEEWAY_SECONDS + UPLOAD_GRACE_SECONDS:
+                self._verified.pop(token, None)
+            elif begun is not None and _is_outlived(claims, begun):
+                return claims
+            raise TokenRefused("the token has expired")
+        if now < claims.not_before - LEEWAY_SECONDS:
+            raise TokenRefused("the token is not valid yet; compare the clocks of token server and registry")
+        return claims
+
+    def _proven(self, token: str) -> Claims:
         claims = self._verified.get(token)
         if claims is None:
             claims = self._prove(token)
             self._verified[token] = claims
             while len(self._verified) > _REMEMBERED_TOKENS:
                 self._verified.popitem(last=False)
-        now = self._clock()
-        if now > claims.expires_at + LEEWAY_SECONDS:
-            self._verified.pop(token, None)
-            raise TokenRefused("the token has expired")
-        if now < claims.not_before - LEEWAY_SECONDS:
-            raise TokenRefused("the token is not valid yet; compare the clocks of token server and registry")
         return claims
 
     def _prove(self, token: str) -> Claims:
@@ -168,6 +198,10 @@ class TokenAuth:
             raise TokenRefused(f"issued for {', '.join(claims.audience)[:200]!r}, not for auth.token.service")
         return claims
 
+    def _warn(self) -> None:
+        for warning in self._trusted.warnings:
+            log.warning(warning)
+
     def _unauthorized(self, needed: Sequence[Scope], error: str = "", message: str = "") -> RegistryError:
         parts = [f'Bearer realm="{self._config.realm}"', f'service="{self._config.service}"']
         if needed:
@@ -182,6 +216,17 @@ class TokenAuth:
             for action in scope.actions
         ]
         return RegistryError(Code.UNAUTHORIZED, detail or None, message, headers={"WWW-Authenticate": ",".join(parts)})
+
+
+def _bearer_token(header: str | None) -> str:
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_outlived(claims: Claims, begun: Begun) -> bool:
+    """Tell whether a token was valid when an upload began that it permits to push."""
+    valid = claims.not_before - LEEWAY_SECONDS <= begun.at <= claims.expires_at + LEEWAY_SECONDS
+    return valid and not _missing(claims, requirement(Need.PUSH, begun.repository))
 
 
 def _pulls(claims: Claims) -> frozenset[str]:

@@ -1,36 +1,40 @@
-"""The certificates that tokens are proven by: which keys they name, and whether a token's own chain leads to them.
+"""The keys that tokens are proven by: certificates of a bundle, a JSON Web Key Set, or both; and what names a key.
 
-Sources: RFC 7515 (header parameters x5c, jwk, kid); RFC 5280, section 6 (chains), as far as token servers use it.
+Sources: RFC 7515 (header parameters x5c, jwk, kid); the configuration reference of the Go registry 2.x and 3.x.
 """
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import jwt
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from registry_service.chains import TokenRefused, leaf_key
+from registry_service.config import Token
+from registry_service.jwks import NamedKey, key_of_jwk, load_jwks
 from shared.config import ConfigError
-from shared.tokens import PublicKey, algorithms_of, jwk_thumbprint, libtrust_key_id
-
-_LONGEST_CHAIN: Final = 5
-_UNREADABLE: Final = (
-    TypeError,
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
+from shared.tokens import (
+    SHORTEST_RSA_BITS,
+    PublicKey,
+    algorithms_of,
+    go_thumbprint,
+    jwk_thumbprint,
+    libtrust_key_id,
 )
-"""What the library raises for certificates that are damaged, or of a kind that it does not know."""
 
 
-class TokenRefused(Exception):
-    """A token does not hold; the message is the reason, for the log."""
+def load_trusted_keys(config: Token) -> "TrustedKeys":
+    """Read the files of auth.token; raises ConfigError."""
+    certificates = load_bundle(config.rootcertbundle) if config.rootcertbundle is not None else []
+    named, skipped = load_jwks(config.jwks) if config.jwks is not None else ([], [])
+    weak = [
+        *(_weakness(f"{config.rootcertbundle}: auth.token.rootcertbundle", one.public_key()) for one in certificates),
+        *(_weakness(f"{config.jwks}: auth.token.jwks", one.key) for one in named),
+    ]
+    return TrustedKeys(certificates, named, (*skipped, *filter(None, weak)))
 
 
 def load_bundle(path: Path) -> list[x509.Certificate]:
@@ -54,82 +58,49 @@ def load_bundle(path: Path) -> list[x509.Certificate]:
 
 
 class TrustedKeys:
-    """The keys of a bundle by every id that token servers name them by."""
+    """The keys of a registry by every id that token servers name them by; `warnings` are lines for its log."""
 
-    def __init__(self, certificates: Sequence[x509.Certificate]) -> None:
+    def __init__(
+        self, certificates: Sequence[x509.Certificate], named: Sequence[NamedKey] = (), warnings: Iterable[str] = ()
+    ) -> None:
+        self.warnings = tuple(warnings)
         self.certificates = certificates
-        self._keys = [cast("PublicKey", certificate.public_key()) for certificate in certificates]
-        self._by_id = {key_id(key): key for key in self._keys for key_id in (libtrust_key_id, jwk_thumbprint)}
+        self.named = named
+        self._keys = [cast("PublicKey", one.public_key()) for one in certificates]
+        self._keys += [one.key for one in named if one.key not in self._keys]
+        self._by_id: dict[str, list[PublicKey]] = {}
+        for key in self._keys:
+            kids = {libtrust_key_id(key), jwk_thumbprint(key), go_thumbprint(key)}
+            kids |= {one.kid for one in named if one.kid and one.key == key}
+            for kid in kids:
+                self._by_id.setdefault(kid, []).append(key)
+
+    def equals(self, other: "TrustedKeys") -> bool:
+        """Tell whether both prove the same tokens."""
+        return (self.certificates, self.named) == (other.certificates, other.named)
 
     def candidates(self, header: dict[str, Any], now: datetime) -> list[PublicKey]:
-        """Return the keys that may prove a token: by x5c, else jwk, else kid, else every one of the bundle."""
+        """Return the keys that may prove a token: by x5c, else jwk, else kid, else every one."""
         if header.get("x5c") is not None:
-            return [self._leaf_key(header["x5c"], now)]
+            return [leaf_key(header["x5c"], self.certificates, now)]
         if header.get("jwk") is not None:
-            return [self._known_jwk(header["jwk"])]
+            return self._known_jwk(header["jwk"])
         if header.get("kid") is not None:
-            return [self._known_id(header["kid"])]
+            return self._known_id(header["kid"])
         return self._keys
 
-    def _known_id(self, kid: Any) -> PublicKey:
-        key = self._by_id.get(kid) if isinstance(kid, str) else None
-        if key is None:
-            raise TokenRefused(f"signed by a key that the bundle lacks: {str(kid)[:200]!r}")
-        return key
+    def _known_id(self, kid: Any) -> list[PublicKey]:
+        keys = self._by_id.get(kid) if isinstance(kid, str) else None
+        if keys is None:
+            raise TokenRefused(f"signed by a key that the registry does not know: {str(kid)[:200]!r}")
+        return keys
 
-    def _known_jwk(self, jwk: Any) -> PublicKey:
-        """Return the bundle's own key that an embedded key equals."""
+    def _known_jwk(self, jwk: Any) -> list[PublicKey]:
+        """Return our own key that an embedded key equals."""
         try:
-            key = jwt.PyJWK(jwk).key
-            return self._known_id(jwk_thumbprint(key))
-        except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
+            return self._known_id(jwk_thumbprint(key_of_jwk(jwk)))
+        except ValueError:
             raise TokenRefused("the embedded key cannot be read") from None
-
-    def _leaf_key(self, entries: Any, now: datetime) -> PublicKey:
-        try:
-            chain = [x509.load_der_x509_certificate(base64.b64decode(entry, validate=True)) for entry in entries]
-            if not 0 < len(chain) <= _LONGEST_CHAIN:
-                raise TokenRefused(f"a certificate chain has 1 to {_LONGEST_CHAIN} certificates")
-            self._check_chain(chain[0], chain[1:], now)
-            key = chain[0].public_key()
-        except _UNREADABLE:  # much of a certificate is only read when it is looked at
-            raise TokenRefused("the certificate chain of the token cannot be read") from None
-        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
-            raise TokenRefused("the certificate of the token holds a key of an unsupported kind")
-        return key
-
-    def _check_chain(self, leaf: x509.Certificate, others: list[x509.Certificate], now: datetime) -> None:
-        """Follow a chain up to a certificate of the bundle; raises TokenRefused when it does not get there."""
-        _check_validity(leaf, now)
-        current, remaining = leaf, others
-        while current not in self.certificates:
-            issuer = next((one for one in self.certificates if _has_issued(one, current)), None)
-            if issuer is None:
-                issuer = next((one for one in remaining if _has_issued(one, current)), None)
-            if issuer is None:
-                raise TokenRefused("no certificate of the bundle has issued the token's")
-            _check_validity(issuer, now)
-            remaining = [one for one in remaining if one is not issuer]
-            current = issuer
-
-
-def _has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """Tell whether one certificate may sign others, and has signed this one."""
-    try:
-        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-    except x509.ExtensionNotFound:
-        return False
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, TypeError, ValueError):
-        return False
-    return True
-
-
-def _check_validity(certificate: x509.Certificate, now: datetime) -> None:
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        raise TokenRefused("a certificate of the token's chain is not valid at this time")
 
 
 def check_signature(token: str, keys: Sequence[PublicKey]) -> bytes:
@@ -141,3 +112,16 @@ def check_signature(token: str, keys: Sequence[PublicKey]) -> bytes:
         except jwt.InvalidTokenError as error:
             reason = error
     raise TokenRefused(f"the signature does not hold: {reason}")
+
+
+def _weakness(where: str, key: Any) -> str:
+    """Return what is to be said of a key that is too short, or nothing.
+
+    It is not refused, for the token server may be somebody else's.
+    """
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size >= SHORTEST_RSA_BITS:
+        return ""
+    return (
+        f"{where}: an RSA key of {key.key_size} bits can be broken; "
+        f"give the token server one of at least {SHORTEST_RSA_BITS} (scripts/generate-keys)"
+    )

@@ -4,6 +4,7 @@ Source: the configuration reference of Docker's registry 2.x and 3.x. `conf/regi
 manual of every key; a test holds the two together.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +15,7 @@ from shared.logs import Level
 CONFIGURATION_PATH: Final = "REGISTRY_CONFIGURATION_PATH"
 """The variable that names the file itself, where the command line names none."""
 HOUR: Final = 3600.0
+_MOST_WORKERS_UNASKED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,11 @@ class HTTP:
     """The listening socket. `host` is the registry's URL as clients know it, when it cannot be told from a request.
 
     `prefix` is the path below which the API is; `warnings` are sentences that every client is told; forwarding headers
-    are believed from `trustedproxies` (networks) only.
+    are believed from `trustedproxies` (networks) only. `workers` processes answer requests, 0 for one per core.
     """
 
     addr: str = ":5000"
+    workers: int = 0
     host: str = ""
     prefix: str = "/"
     warnings: tuple[str, ...] = ()
@@ -93,12 +96,16 @@ class HTTP:
 
 @dataclass(frozen=True)
 class Token:
-    """Tokens of `issuer`, for `service`, proven by a certificate of the bundle; clients fetch them at `realm`."""
+    """Tokens of `issuer`, for `service`; clients fetch them at `realm`.
+
+    They are proven by a certificate of the bundle or a key of the JSON Web Key Set; one of the two files must be given.
+    """
 
     realm: str
     service: str
     issuer: str
-    rootcertbundle: Path
+    rootcertbundle: Path | None = None
+    jwks: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -239,8 +246,7 @@ FOREIGN: Final = Foreign(
         "auth.htpasswd": _UNSAFE_AUTH,
         "auth.silly": _UNSAFE_AUTH,
         "auth.token.autoredirect": "give the token server's URL as auth.token.realm",
-        "auth.token.jwks": "put the certificates of the token server in auth.token.rootcertbundle",
-        "auth.token.signingalgorithms": "each key of the bundle is only used with its own algorithms",
+        "auth.token.signingalgorithms": "each key is only used with its own algorithms",
         "http.tls.clientcas": "let a proxy in front check client certificates",
         "http.tls.letsencrypt": "give http.tls.certificate and http.tls.key",
         "middleware": "there are no middleware plug-ins here",
@@ -262,3 +268,10 @@ def split_address(address: str) -> tuple[str | None, int]:
     if not colon or not port.isascii() or not port.isdecimal() or int(port) > highest_port:
         raise ValueError(f"http.addr: must have the form host:port, not {address!r}")
     return host.removeprefix("[").removesuffix("]") or None, int(port)
+
+
+def worker_count(config: Config) -> int:
+    """Return how many processes answer requests: those of http.workers, or one for each core up to four."""
+    if config.storage.inmemory is not None:
+        return 1
+    return config.http.workers or min(len(os.sched_getaffinity(0)), _MOST_WORKERS_UNASKED)

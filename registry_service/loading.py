@@ -16,11 +16,13 @@ from registry_service.config import (
     Maintenance,
     Notifications,
     Storage,
+    Token,
     split_address,
 )
 from shared.config import ConfigError, Loaded, load
 from shared.proxies import parse_networks
 
+_MOST_WORKERS: Final = 64
 _MOST_WARNING_BYTES: Final = 3500
 """The specification allows 4096 for all headers; each costs some bytes around its text."""
 
@@ -43,6 +45,10 @@ def _check(config: Config) -> None:
         raise ValueError("validation.manifests.payloadsizelimit: must be a number of bytes above 0")
     _check_storage(config.storage)
     _check_http(config.http)
+    if config.storage.inmemory is not None and config.http.workers > 1:
+        raise ValueError("http.workers: must be 0 or 1 with storage.inmemory, which is one process's own")
+    if config.auth.token is not None:
+        _check_token(config.auth.token)
     _check_notifications(config.notifications)
 
 
@@ -60,6 +66,8 @@ def _check_maintenance(maintenance: Maintenance) -> None:
 
 def _check_http(http: HTTP) -> None:
     split_address(http.addr)
+    if not 0 <= http.workers <= _MOST_WORKERS:
+        raise ValueError(f"http.workers: must be 0 (one per core, four at most) to {_MOST_WORKERS}, not {http.workers}")
     if not (http.prefix.startswith("/") and http.prefix.endswith("/")):
         raise ValueError("http.prefix: must start and end with /")
     if http.tls is not None and (http.tls.certificate is None) != (http.tls.key is None):
@@ -74,6 +82,13 @@ def _check_http(http: HTTP) -> None:
         parse_networks(http.trustedproxies)
     except ValueError as error:
         raise ValueError(f"http.trustedproxies: {error}") from None
+
+
+def _check_token(token: Token) -> None:
+    if token.rootcertbundle is None and token.jwks is None:
+        raise ValueError(
+            "auth.token: must have rootcertbundle (certificates of the token server) or jwks (its public keys), or both"
+        )
 
 
 def _check_notifications(notifications: Notifications) -> None:

@@ -10,6 +10,7 @@ from registry_service import layout
 from registry_service.config import UploadPurging
 from registry_service.listing import every_repository
 from registry_service.storage.driver import Driver, KeyNotFound
+from registry_service.uploads import started_at
 from shared.logs import fields
 
 log: Final = logging.getLogger("registry.purging")
@@ -31,7 +32,7 @@ async def purge_uploads(driver: Driver, config: UploadPurging, now: Callable[[],
     purged: list[str] = []
     async for name in every_repository(driver):
         for upload_id in await driver.children(layout.uploads(name)):
-            started = await _started(driver, name, upload_id)
+            started = await started_at(driver, name, upload_id)
             if started is None or started > limit:
                 continue
             purged.append(upload_id)
@@ -39,14 +40,6 @@ async def purge_uploads(driver: Driver, config: UploadPurging, now: Callable[[],
             if not config.dryrun:
                 await _remove(driver, layout.upload(name, upload_id))
     return purged
-
-
-async def _started(driver: Driver, name: str, upload_id: str) -> datetime | None:
-    try:
-        text = (await driver.read(layout.upload_started(name, upload_id))).decode("ascii", "replace")
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except (KeyNotFound, ValueError):
-        return None
 
 
 async def _remove(driver: Driver, folder: str) -> None:

@@ -20,6 +20,8 @@ from registry_service.storage.driver import ANYTHING, Driver, Expected, KeyNotFo
 from shared.names import ALGORITHMS, Digest, InvalidDigest, Reference, Tag
 
 T = TypeVar("T")
+Witness = tuple[str, bytes | int]
+"""A key of the storage, and the bytes that it holds, or how many."""
 
 EMPTY_DIGEST: Final = canonical_digest(b"")
 _MOST_SOURCES: Final = 100
@@ -61,10 +63,31 @@ class Registry:
         except KeyNotFound:
             raise RegistryError(Code.BLOB_UNKNOWN, {"digest": str(digest)}) from None
 
+    def witnesses_of_blob(self, name: str, blob: Blob) -> tuple[Witness, ...] | None:
+        """Return the keys on which the being of a blob rests, and what they hold; None where it is not so simple."""
+        canonical = _canonical(blob.digest)
+        link = layout.layer_link(name, blob.digest)
+        return None if canonical is None else ((link, canonical), (blob.key, blob.size))
+
+    def witnesses_of_manifest(
+        self, name: str, reference: Reference, stored: StoredManifest
+    ) -> tuple[Witness, ...] | None:
+        """Return the keys on which the answer to a reference rests, with what they hold; None as for a blob."""
+        canonical = _canonical(stored.digest)
+        if canonical is None:
+            return None
+        link = (layout.revision_link(name, stored.digest), canonical)
+        return (link, (layout.tag_link(name, reference), canonical)) if isinstance(reference, Tag) else (link,)
+
     async def link_blob(self, name: str, digest: Digest, canonical: Digest) -> None:
         """Make a stored blob readable through a repository, by its canonical digest and the one it is asked by."""
+        for key, text in layer_links(name, digest, canonical).items():
+            await self.driver.write(key, text)
+        await self.note_source(name, digest, canonical)
+
+    async def note_source(self, name: str, digest: Digest, canonical: Digest) -> None:
+        """Note that a repository holds a blob, for those who mount it without naming one."""
         for one in dict.fromkeys((canonical, digest)):
-            await self.driver.write(layout.layer_link(name, one), str(canonical).encode())
             with suppress(WrongOffset, StorageFull, OSError):  # noted before, or not at all: it is a hint
                 await self.driver.append(layout.source(one, name), 0, name.encode())
 
@@ -274,6 +297,16 @@ class Registry:
         """Delete a key that another request may be deleting as well."""
         with suppress(KeyNotFound):
             await self.driver.delete(key)
+
+
+def layer_links(name: str, digest: Digest, canonical: Digest) -> dict[str, bytes]:
+    """Return the keys and bytes of the links that make a blob readable through a repository."""
+    return {layout.layer_link(name, one): str(canonical).encode() for one in (canonical, digest)}
+
+
+def _canonical(digest: Digest) -> bytes | None:
+    """Return what links to content hold that is asked for by its canonical digest."""
+    return str(digest).encode() if digest.algorithm == ALGORITHMS[0] else None
 
 
 def _names_of(digest: Digest, body: bytes) -> set[Digest]:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 from registry_service import layout
 from registry_service.errors import Code, RegistryError
-from registry_service.registry import Registry
-from registry_service.storage.driver import KeyNotFound, StorageFull, WrongOffset
+from registry_service.registry import Registry, layer_links
+from registry_service.storage.driver import Driver, KeyNotFound, StorageFull, WrongOffset
 from shared.names import Digest
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
 BATCH_BYTES: Final = 1 << 20
 """Bytes that are hashed and written at a time: enough that a thread hop costs nothing beside them."""
+_AT_ONCE_BYTES: Final = 16 << 10
+"""Hashing so much takes less than a thread hop."""
 _REMEMBERED_HASHES: Final = 256
 _CANONICAL: Final = "sha256"
 _UNKNOWN: Final = -1
+_MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ class Uploads:
         upload = Upload(name, str(uuid.uuid4()), 0)
         if algorithm != _CANONICAL:
             self._keep(upload, _new_running(_CANONICAL, algorithm))
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        await self._driver.write(layout.upload_started(name, upload.id), now.encode())
+        now = datetime.now(UTC).strftime(_MOMENT)
+        # Not durable, for an upload promises nothing before its end: after a power cut the client begins anew.
+        await self._driver.append(layout.upload_started(name, upload.id), 0, now.encode())
         return upload
 
     async def get(self, name: str, upload_id: str) -> Upload:
@@ -86,8 +90,12 @@ class Uploads:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
         return Upload(name, upload_id, await self._size(name, upload_id))
 
-    async def receive(self, upload: Upload, body: AsyncIterator[bytes]) -> Upload:
-        """Add a request body to an upload, and return the upload as it then is.
+    async def began(self, name: str, upload_id: str) -> datetime | None:
+        """Return when an open upload of a repository began, None for one that is not there."""
+        return await started_at(self._driver, name, upload_id) if _is_uuid(upload_id) else None
+
+    async def receive(self, upload: Upload, body: AsyncIterator[bytes], *, closing: bool = False) -> Upload:
+        """Add a request body to an upload, and return the upload as it then is; `closing` when its end follows at once.
 
         What arrived before the body broke off is kept. Raises RANGE_INVALID when another request adds at the same
         time, and whatever `body` raises.
@@ -105,7 +113,7 @@ class Uploads:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
         finally:
             if running is not None and running.offset == written > upload.offset:
-                await self._remember(upload, running)
+                await self._remember(upload, running, here_only=closing)
         return Upload(upload.repository, upload.id, written)
 
     async def commit(self, upload: Upload, digest: Digest) -> Digest:
@@ -124,23 +132,25 @@ class Uploads:
             detail = {"expected": str(digest), "actual": str(digests[digest.algorithm])}
             raise RegistryError(Code.DIGEST_INVALID, detail)
         canonical = digests[_CANONICAL]
+        data, links = (
+            layout.upload_data(upload.repository, upload.id),
+            layer_links(upload.repository, digest, canonical),
+        )
         try:
-            await self._driver.move(
-                layout.upload_data(upload.repository, upload.id), layout.blob(canonical), upload.offset
-            )
+            await self._driver.move(data, layout.blob(canonical), upload.offset, links)
         except WrongOffset as error:
             raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
         except KeyNotFound:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
-        await self._registry.link_blob(upload.repository, digest, canonical)
-        await self.cancel(upload)
+        await self._registry.note_source(upload.repository, digest, canonical)
+        await self.cancel(upload, durable=False)
         return canonical
 
-    async def cancel(self, upload: Upload) -> None:
-        """Forget an upload and its bytes."""
+    async def cancel(self, upload: Upload, *, durable: bool = True) -> None:
+        """Forget an upload and its bytes; unless it is `durable`, a power cut may leave it to be purged."""
         self._running.pop(upload.id, None)
         try:
-            await self._driver.delete(layout.upload(upload.repository, upload.id))
+            await self._driver.delete(layout.upload(upload.repository, upload.id), durable=durable)
         except KeyNotFound:
             return
 
@@ -158,11 +168,15 @@ class Uploads:
             return
         # Until both are done, and for ever when one fails, the hash may count bytes that are not stored.
         running.offset = _UNKNOWN
-        hashing = asyncio.to_thread(running.update, batch)
-        results = await asyncio.gather(self._driver.append(key, offset, batch), hashing, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        if len(batch) <= _AT_ONCE_BYTES:
+            running.update(batch)
+            await self._driver.append(key, offset, batch)
+        else:
+            hashing = asyncio.to_thread(running.update, batch)
+            results = await asyncio.gather(self._driver.append(key, offset, batch), hashing, return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
         running.offset = offset + len(batch)
 
     def _resume(self, upload: Upload) -> _Running | None:
@@ -177,8 +191,10 @@ class Uploads:
         while len(self._running) > _REMEMBERED_HASHES:
             self._running.popitem(last=False)
 
-    async def _remember(self, upload: Upload, running: _Running) -> None:
+    async def _remember(self, upload: Upload, running: _Running, *, here_only: bool) -> None:
         self._keep(upload, running)
+        if here_only:
+            return
         text = " ".join([self._boot_id, *map(str, running.digests().values())])
         try:
             # Not made durable: after a power cut the boot id no longer fits, and the bytes are read again.
@@ -217,6 +233,15 @@ class Uploads:
             await self._driver.append(layout.upload_data(upload.repository, upload.id), 0, b"")
         except WrongOffset as error:
             raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
+
+
+async def started_at(driver: Driver, name: str, upload_id: str) -> datetime | None:
+    """Return when an upload began, to the second; None where that is not known."""
+    try:
+        text = (await driver.read(layout.upload_started(name, upload_id))).decode("ascii", "replace")
+        return datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
+    except (KeyNotFound, ValueError):
+        return None
 
 
 def _new_running(*algorithms: str) -> _Running:

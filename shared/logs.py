@@ -1,9 +1,12 @@
 """Logging: one line per happening on standard output, as text or JSON. Configured once, in `__main__`."""
 
+import asyncio
 import json
 import logging
+import secrets
 import sys
 import time
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 Level = Literal["error", "warn", "info", "debug"]
@@ -15,7 +18,7 @@ _NAMES = {number: name for name, number in _LEVELS.items()}
 
 def configure(level: Level, form: Format = "text", stream: TextIO | None = None) -> None:
     """Send every log record of this process, from `level` up, to `stream` (standard output) in the form wanted."""
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = _LineHandler(stream or sys.stdout)
     handler.setFormatter(_JSONFormatter() if form == "json" else _TextFormatter())
     handler.addFilter(_without_strangers_mistakes)
     logging.basicConfig(level=_LEVELS[level], handlers=[handler], force=True)
@@ -24,6 +27,67 @@ def configure(level: Level, form: Format = "text", stream: TextIO | None = None)
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """Return what `extra=` needs to add `key=value` to a log line; None is left out."""
     return {"fields": {key: value for key, value in values.items() if value is not None}}
+
+
+class LineTemplate:
+    """A line that is logged again and again, the same but for its time and its `address`.
+
+    It comes out as `logger.info(message, *args, extra=fields(**values, address=...))` would print it, for a fraction of
+    the cost, unless somebody else listens to the logger as well: then it is that call. To be used on an event loop.
+    """
+
+    def __init__(self, logger: logging.Logger, message: str, *args: object, **values: object) -> None:
+        self._logger, self._message, self._args, self._values = logger, message, args, values
+        self._handler = _only_handler(logger)
+        if self._handler is not None:
+            address, now = secrets.token_hex(16), time.time()
+            record = logger.makeRecord(
+                logger.name, logging.INFO, "", 0, message, args, None, extra=fields(**{**values, "address": address})
+            )
+            record.created, record.msecs = now, now % 1 * 1000
+            line = self._handler.format(record) + self._handler.terminator
+            self._before, _, rest = line.partition(_stamp(now))
+            self._between, _, self._after = rest.partition(address)
+
+    def write(self, address: str) -> None:
+        """Log the line; it is written before the loop's next round."""
+        if self._handler is None:
+            values = {key: address if key == "address" else value for key, value in self._values.items()}
+            self._logger.info(self._message, *self._args, extra=fields(**values))
+        else:
+            line = f"{self._before}{_stamp(time.time())}{self._between}{address}{self._after}"
+            self._handler.write_soon(line)
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    """Writes records at once, and lines that are ready with others of the same round of the event loop."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write_waiting()
+        super().emit(record)
+
+    def write_soon(self, line: str) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write_waiting)
+        self._waiting.append(line)
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
+            lines, self._waiting = "".join(self._waiting), []
+            self.stream.write(lines)
+            self.flush()
+
+
+def _only_handler(logger: logging.Logger) -> _LineHandler | None:
+    """Return our handler if it is the only one that a logger's records reach."""
+    handlers = [one for place in (logger, logging.getLogger()) for one in place.handlers]
+    if len(handlers) == 1 and isinstance(handlers[0], _LineHandler) and logger.isEnabledFor(logging.INFO):
+        return handlers[0]
+    return None
 
 
 def _without_strangers_mistakes(record: logging.LogRecord) -> bool:
@@ -38,11 +102,23 @@ def _without_strangers_mistakes(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.getLogger().level
 
 
+def _stamp(seconds: float) -> str:
+    """Return a time as RFC 3339 has it, to the millisecond."""
+    second = int(seconds)
+    start, zone = _stamp_of_second(second)
+    return f"{start}.{int((seconds - second) * 1000):03d}{zone}"
+
+
+@lru_cache(maxsize=4)
+def _stamp_of_second(second: int) -> tuple[str, str]:
+    moment = time.localtime(second)
+    zone = time.strftime("%z", moment)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", moment), f"{zone[:3]}:{zone[3:]}"
+
+
 def _parts(record: logging.LogRecord) -> dict[str, Any]:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
-    zone = time.strftime("%z", time.localtime(record.created))
     parts: dict[str, Any] = {
-        "time": f"{stamp}.{int(record.msecs):03d}{zone[:3]}:{zone[3:]}",
+        "time": _stamp(record.created),
         "level": _NAMES.get(record.levelno, record.levelname.lower()),
         "logger": record.name,
         "msg": record.getMessage(),
@@ -80,6 +156,10 @@ def _one_line(text: str) -> str:
 
 def _quoted(value: object) -> str:
     """Return a value that cannot be taken for two, nor for a second line."""
-    text = value if isinstance(value, str) else str(value)
+    return _quoted_text(value if isinstance(value, str) else str(value))
+
+
+@lru_cache(maxsize=4096)
+def _quoted_text(text: str) -> str:
     plain = text and text.isprintable() and not set(text) & set(' "=\\')
     return text if plain else _dump(text)

@@ -23,6 +23,8 @@ LIST_ACTION: Final = "list"
 """Ours, on the catalog: the names of `Claims.readable`, where `*` is all of them."""
 LEEWAY_SECONDS: Final = 60
 """Clock difference between token server and registry that is forgiven, as in the Go registry."""
+SHORTEST_RSA_BITS: Final = 2048
+"""A shorter RSA key signs no tokens (NIST SP 800-57, part 1)."""
 
 _TYPE = re.compile(r"[a-z0-9]+(?:\([a-z0-9]*\))?")
 _ACTION = re.compile(r"[a-z-]*|\*")
@@ -184,8 +186,16 @@ def libtrust_key_id(key: PublicKey) -> str:
 
 def jwk_thumbprint(key: PublicKey) -> str:
     """Return the RFC 7638 thumbprint, the key id of the Go registry 3.x."""
-    text = json.dumps(public_jwk(key), sort_keys=True, separators=(",", ":"))
-    return _base64url(hashlib.sha256(text.encode()).digest())
+    return _thumbprint(public_jwk(key))
+
+
+def go_thumbprint(key: PublicKey) -> str:
+    """Return the thumbprint as the Go registry 3.x computes it, which drops leading zeros of an EC coordinate."""
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return jwk_thumbprint(key)
+    point = key.public_numbers()
+    members = {**public_jwk(key), "x": _integer(point.x), "y": _integer(point.y)}
+    return _thumbprint(members)
 
 
 def public_jwk(key: PublicKey) -> dict[str, str]:
@@ -209,6 +219,11 @@ def algorithms_of(key: PublicKey) -> tuple[str, ...]:
         algorithm = _EC_ALGORITHMS.get(key.curve.name)
         return (algorithm,) if algorithm else ()
     return ("EdDSA",)
+
+
+def _thumbprint(members: Mapping[str, str]) -> str:
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
+    return _base64url(hashlib.sha256(text.encode()).digest())
 
 
 def _integer(value: int, size: int = 0) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from registry_service.api import blobs, extensions, listing, manifests, ops, uploads
+from registry_service.api.express import EXPRESS, Express
 from registry_service.api.middleware import Handler, add_headers, authorized, frame
 from registry_service.api.requests import IN_FLIGHT, PARTS, TRUSTED, Parts, leave_expectation, parts_of
 from registry_service.auth import Need
@@ -64,6 +65,7 @@ def create_api(parts: Parts) -> web.Application:
     app = web.Application(middlewares=[frame])
     app[PARTS] = parts
     app[IN_FLIGHT] = InFlight()
+    app[EXPRESS] = Express(parts.registry.driver, parts.auth)
     app[TRUSTED] = parse_networks(parts.config.http.trustedproxies)
     for route in ROUTES:
         handler = _writable(route.handler) if route.writes else route.handler

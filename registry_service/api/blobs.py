@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry_service.api.express import WITNESSES
 from registry_service.api.http import ByteRange, UnsatisfiableRange, etag, etag_matches, if_range_holds, parse_ranges
 from registry_service.api.requests import digest_of, origin_of, parts_of, repository_of, url_for
 from registry_service.api.sending import send_range, send_ranges
@@ -22,8 +23,12 @@ _YEAR_SECONDS: Final = 31_536_000
 async def get_blob(request: web.Request) -> web.StreamResponse:
     """Answer GET and HEAD: the bytes, a range of them, or that the client has them already."""
     name, digest = repository_of(request), digest_of(request)
-    blob = await parts_of(request).registry.blob(name, digest)
-    await _notify(request, "pull", name, blob)
+    parts = parts_of(request)
+    blob = await parts.registry.blob(name, digest)
+    if parts.notifier.wants("pull", BLOB_TYPE):
+        await _notify(request, "pull", name, blob)
+    else:
+        request[WITNESSES] = parts.registry.witnesses_of_blob(name, blob)
     headers = {
         "Docker-Content-Digest": str(digest),
         "ETag": etag(str(digest)),

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry_service.api.express import WITNESSES
 from registry_service.api.http import accepts, etag, etag_matches, may_replace
 from registry_service.api.requests import (
     manifest_body_of,
@@ -34,9 +35,12 @@ async def get_manifest(request: web.Request) -> web.Response:
     headers = {"Docker-Content-Digest": str(stored.digest), "ETag": etag(str(stored.digest))}
     if etag_matches(request.headers.get("If-None-Match", ""), str(stored.digest)):
         return web.Response(status=304, headers=headers)
-    target = _target(request, name, reference, stored)
-    await parts.notifier.notify("pull", [target], origin_of(request))
     headers["Content-Type"] = stored.media_type
+    if parts.notifier.wants("pull", stored.media_type):
+        target = _target(request, name, reference, stored)
+        await parts.notifier.notify("pull", [target], origin_of(request))
+    else:
+        request[WITNESSES] = parts.registry.witnesses_of_manifest(name, reference, stored)
     return web.Response(body=stored.body, headers=headers)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry_service.api.express import EXPRESS
 from registry_service.api.http import warning
 from registry_service.api.requests import (
     IDENTITY,
@@ -20,10 +21,10 @@ from registry_service.api.requests import (
     client_address,
     parts_of,
 )
-from registry_service.auth import Identity, Need, requirement
+from registry_service.auth import Begun, Need, requirement
 from registry_service.errors import Code, RegistryError
 from registry_service.storage.driver import StorageFull
-from shared.logs import fields
+from shared.logs import LineTemplate, fields
 
 log: Final = logging.getLogger("registry")
 access_log: Final = logging.getLogger("registry.access")
@@ -43,10 +44,18 @@ def authorized(need: Need, handler: Handler) -> Handler:
             name = check_name(request.match_info["name"]) if "name" in request.match_info else ""
             source = check_name(request.query["from"]) if request.query.get("from") and name else ""
             header = request.headers.get("Authorization")
-            request[IDENTITY] = auth.authorize(header, requirement(need, name, source))
+            resumes = "upload" in request.match_info and auth.has_expired(header)
+            begun = await _begun(request, name) if resumes else None
+            request[IDENTITY] = auth.authorize(header, requirement(need, name, source), begun)
         return await handler(request)
 
     return checked
+
+
+async def _begun(request: web.Request, name: str) -> Begun | None:
+    """Return the upload that a request goes on with: it may outlive the token that began it."""
+    began = await parts_of(request).uploads.began(name, request.match_info["upload"])
+    return Begun(name, began.timestamp()) if began is not None else None
 
 
 @web.middleware
@@ -111,6 +120,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     request[_STARTED] = response
     if request.app[IN_FLIGHT].draining:
         response.force_close()
+        response.headers["Connection"] = "close"  # the framework has decided about this header already
     response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "Cangku"
@@ -121,6 +131,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers.popall(name, None)
         for value in values:
             response.headers.add(name, value)
+    express = request.app[EXPRESS]
+    if isinstance(response, web.Response) and express.wants(request, response):
+        express.learn(request, response, _log_template(request, response))
 
 
 def _of_router(error: web.HTTPException) -> RegistryError:
@@ -133,17 +146,25 @@ def _of_router(error: web.HTTPException) -> RegistryError:
 def _log_access(request: web.Request, status: int, size: int | None, began: float) -> None:
     if request.app[PARTS].config.log.accesslog.disabled:
         return
-    identity = request.get(IDENTITY, Identity())
-    access_log.info(
-        "%s %s %s",
-        request.method,
-        request.rel_url.raw_path,
-        status,
-        extra=fields(
-            bytes=size,
-            ms=round((time.perf_counter() - began) * 1000, 1),
-            user=identity.subject or None,
-            address=client_address(request),
-            agent=request.headers.get("User-Agent"),
-        ),
-    )
+    address, elapsed = client_address(request), round((time.perf_counter() - began) * 1000, 1)
+    values = _log_fields(request, size, elapsed, address)
+    access_log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=fields(**values))
+
+
+def _log_fields(request: web.Request, size: int | None, elapsed: float, address: str) -> dict[str, object]:
+    identity = request.get(IDENTITY)
+    return {
+        "bytes": size,
+        "ms": elapsed,
+        "user": (identity.subject or None) if identity is not None else None,
+        "address": address,
+        "agent": request.headers.get("User-Agent"),
+    }
+
+
+def _log_template(request: web.Request, response: web.Response) -> LineTemplate | None:
+    """Return the line of an answer that takes no time worth telling."""
+    if request.app[PARTS].config.log.accesslog.disabled:
+        return None
+    values = _log_fields(request, response.content_length, 0.0, "")
+    return LineTemplate(access_log, "%s %s %s", request.method, request.rel_url.raw_path, response.status, **values)

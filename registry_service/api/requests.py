@@ -124,12 +124,24 @@ def client_address(request: web.Request) -> str:
     """Return `address:port` of the other end, an IPv6 address in brackets; no port behind a proxy."""
     known = request.get(ADDRESS)
     if known is None:
-        peer, port = _peer(request)
+        peer, _ = _peer(request)
         known = client_of(request).address
         if known == plain_address(peer):
-            known = f"[{known}]:{port}" if ":" in known else f"{known}:{port}"
+            known = connection_address(request)
         request[ADDRESS] = known
     return known
+
+
+def connection_address(request: web.Request) -> str:
+    """Return `address:port` of who has made the connection, a proxy or a client."""
+    peer, port = _peer(request)
+    return address_of(peer, port)
+
+
+def address_of(peer: str, port: int) -> str:
+    """Return `address:port` in the form of the log."""
+    plain = plain_address(peer)
+    return f"[{plain}]:{port}" if ":" in plain else f"{plain}:{port}"
 
 
 def _peer(request: web.Request) -> tuple[str, int]:

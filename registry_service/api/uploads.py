@@ -35,7 +35,7 @@ async def post_upload(request: web.Request) -> web.Response:
             return mounted
     elif "digest" in request.query:
         digest = parse_digest(request.query["digest"])
-        upload = await uploads.receive(await uploads.start(name), body_of(request))
+        upload = await uploads.receive(await uploads.start(name), body_of(request), closing=True)
         return await _commit(request, upload, digest)
     upload = await uploads.start(name, _algorithm_of(request))
     return _status(request, upload, 202)
@@ -57,7 +57,7 @@ async def put_upload(request: web.Request) -> web.Response:
     digest = parse_digest(request.query["digest"])
     _check_offset(request, upload)
     if request.can_read_body:
-        upload = await parts_of(request).uploads.receive(upload, body_of(request))
+        upload = await parts_of(request).uploads.receive(upload, body_of(request), closing=True)
     return await _commit(request, upload, digest)
 
 
@@ -122,8 +122,10 @@ async def _commit(request: web.Request, upload: Upload, digest: Digest) -> web.R
 
 async def _created(request: web.Request, action: Action, target: Target) -> web.Response:
     path = f"/v2/{target.repository}/blobs/{target.digest}"
-    target = replace(target, url=url_for(request, path, absolute=True))
-    await parts_of(request).notifier.notify(action, [target], origin_of(request))
+    notifier = parts_of(request).notifier
+    if notifier.wants(action, target.media_type):
+        target = replace(target, url=url_for(request, path, absolute=True))
+        await notifier.notify(action, [target], origin_of(request))
     headers = {"Location": url_for(request, path), "Docker-Content-Digest": target.digest}
     return web.Response(status=201, headers=headers)
 

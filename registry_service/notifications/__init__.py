@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,14 +25,33 @@ class Notifier:
         self._endpoints = [Delivering(one, self._outbox) for one in endpoints if not one.disabled]
         self._source_address = f"{socket.gethostname()}:{address.rpartition(':')[2]}"
         self._instance_id = str(uuid.uuid4())
+        self.ring: Callable[[], None] = self.wake
+        """Called when there is something to deliver: by this process, unless another one is to be told."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
-        """Deliver in the background while inside; what is not delivered at the end waits for the next start."""
+        """Record and deliver while inside: what a single process does."""
+        async with self.recording(), self.delivering():
+            yield
+
+    @asynccontextmanager
+    async def recording(self) -> AsyncGenerator[None, None]:
+        """Take events while inside; raises OSError or sqlite3.Error when they cannot be kept."""
         if not self._endpoints:
             yield
             return
         await self._outbox.open()
+        try:
+            yield
+        finally:
+            await self._outbox.close()
+
+    @asynccontextmanager
+    async def delivering(self) -> AsyncGenerator[None, None]:
+        """Deliver in the background while inside; what is not delivered at the end waits for the next start.
+
+        To each endpoint one process delivers at a time, for the order's sake; others wait for their turn.
+        """
         tasks = [asyncio.create_task(one.run(), name=f"deliver to {one.endpoint.name}") for one in self._endpoints]
         try:
             yield
@@ -40,21 +59,28 @@ class Notifier:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._outbox.close()
+
+    def wake(self) -> None:
+        """Look for events to deliver: another process has recorded some."""
+        for one in self._endpoints:
+            one.wake()
+
+    def wants(self, action: Action, media_type: str) -> bool:
+        """Tell whether any endpoint wants to be told of an action on content of a type."""
+        return any(_wants(one.endpoint, action, media_type) for one in self._endpoints)
 
     async def notify(self, action: Action, targets: Sequence[Target], origin: Origin) -> None:
         """Record what happened for every endpoint that wants it; durable on return."""
         deliveries = []
         for target in targets:
-            interested = [one for one in self._endpoints if _wants(one.endpoint, action, target)]
+            interested = [one for one in self._endpoints if _wants(one.endpoint, action, target.media_type)]
             if interested:
                 event = self._event(action, target, origin)
                 body = envelope(event)
                 deliveries += [NewDelivery(one.endpoint.name, event.id, body) for one in interested]
         if deliveries:
             await self._outbox.add(deliveries)
-            for one in self._endpoints:
-                one.wake()
+            self.ring()
 
     def _event(self, action: Action, target: Target, origin: Origin) -> Event:
         return Event(
@@ -68,6 +94,6 @@ class Notifier:
         )
 
 
-def _wants(endpoint: Endpoint, action: Action, target: Target) -> bool:
+def _wants(endpoint: Endpoint, action: Action, media_type: str) -> bool:
     ignored = {*endpoint.ignoredmediatypes, *endpoint.ignore.mediatypes}
-    return action not in endpoint.ignore.actions and target.media_type not in ignored
+    return action not in endpoint.ignore.actions and media_type not in ignored

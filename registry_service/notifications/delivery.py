@@ -7,6 +7,7 @@ configuration, is tried again: at once at first, and after `threshold` failures 
 import asyncio
 import logging
 import sqlite3
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -21,6 +22,7 @@ from shared.logs import fields
 log: Final = logging.getLogger("registry.notifications")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 5.0
 _RETRIED: Final = frozenset(
     {
         HTTPStatus.UNAUTHORIZED,
@@ -49,13 +51,16 @@ class Delivering:
     async def run(self) -> None:
         """Deliver until cancelled."""
         timeout = aiohttp.ClientTimeout(total=self.endpoint.timeout)
-        async with aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session:
+        async with (
+            self._outbox.turn(self.endpoint.name),
+            aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session,
+        ):
             while True:
                 self._news.clear()
                 try:
                     delivery = await self._outbox.first(self.endpoint.name)
                     if delivery is None:
-                        await self._news.wait()
+                        await self._wait_for_news()
                     elif not await self._deliver(session, delivery):
                         await asyncio.sleep(self._pause())
                 except sqlite3.Error as error:
@@ -65,6 +70,12 @@ class Delivering:
                     # Whatever it was, the endpoint's other events must not wait for the next start.
                     log.exception("a delivery failed", extra=fields(endpoint=self.endpoint.name))
                     await asyncio.sleep(self.endpoint.backoff)
+
+    async def _wait_for_news(self) -> None:
+        """Wait until something is said to be there, but not for ever: a replica may have recorded it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._news.wait()
 
     async def _deliver(self, session: aiohttp.ClientSession, delivery: Delivery) -> bool:
         """Try once; return whether the delivery is dealt with."""

@@ -1,19 +1,26 @@
 """The outbox: events that still have to be delivered, in an SQLite file beside the images.
 
 An event is in the file before the answer to its request leaves, and stays until its endpoint has taken it. Adding is
-grouped: requests that come at the same time share one commit.
+grouped: requests that come at the same time share one commit. Several processes may add to one file, and one of them at
+a time delivers to an endpoint.
 """
 
 import asyncio
+import fcntl
+import hashlib
+import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+_TURN_SECONDS: Final = 0.1
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -73,6 +80,21 @@ class Outbox:
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_waiting())
         await done
+
+    @asynccontextmanager
+    async def turn(self, endpoint: str) -> AsyncGenerator[None, None]:
+        """Wait until no other process delivers to an endpoint, and hold its place while inside."""
+        if self._path is None:
+            yield
+            return
+        name = hashlib.sha256(endpoint.encode()).hexdigest()[:16]
+        place = await self._run(partial(_open_place, self._path.with_name(f"{self._path.name}.{name}.lock")))
+        try:
+            while not _taken(place):  # noqa: ASYNC110 - no event tells of another process's end
+                await asyncio.sleep(_TURN_SECONDS)
+            yield
+        finally:
+            os.close(place)
 
     async def first(self, endpoint: str) -> Delivery | None:
         """Return the oldest delivery of an endpoint, or None."""
@@ -136,3 +158,17 @@ class Outbox:
     def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
         with self._database:
             self._database.execute(sql, parameters)
+
+
+def _open_place(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _taken(place: int) -> bool:
+    """Take a place, which is free again when its process has ended, however it ended; return whether it was free."""
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -4,7 +4,7 @@ A key is a relative path of parts joined by `/`. Keys come from layout.py only, 
 part. One contract suite (tests/registry/driver_contract.py) runs over every driver.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -48,6 +48,10 @@ class Stat:
     modified: float
 
 
+Mark = tuple[str, tuple[int, ...]]
+"""What a driver recognises a key and its state by; it means something to that driver only."""
+
+
 class Driver(Protocol):
     """Bytes under keys. Every write is durable when it returns, except `append`: `move` makes those durable."""
 
@@ -73,18 +77,32 @@ class Driver(Protocol):
         Raises WrongOffset when the end is not `offset`, and KeyNotFound when there is no key that could reach so far.
         """
 
-    async def move(self, source: str, target: str, size: int) -> None:
-        """Make `size` appended bytes durable under another key, replacing what is there.
+    async def move(self, source: str, target: str, size: int, beside: Mapping[str, bytes] | None = None) -> None:
+        """Make `size` appended bytes durable under another key, replacing what is there, and small keys with them.
 
-        Raises KeyNotFound, or WrongOffset when the source holds another number of bytes. Once it has begun, no append
-        can reach the bytes any more.
+        The keys `beside` are written as `write` does; all becomes durable together, which is cheaper than one by one.
+        A crash before the return may leave any of them. Raises KeyNotFound, or WrongOffset when the source holds
+        another number of bytes. Once it has begun, no append can reach the bytes any more.
         """
 
     async def children(self, folder: str) -> list[str]:
         """Return the names directly below a folder, in byte order; empty when there is no such folder."""
 
-    async def delete(self, key: str) -> None:
-        """Remove a key, or a folder with everything below it; raises KeyNotFound."""
+    async def delete(self, key: str, *, durable: bool = True) -> None:
+        """Remove a key, or a folder with everything below it; raises KeyNotFound.
+
+        Unless it is `durable`, what was removed may be there again after a power cut.
+        """
+
+    def mark(self, key: str, known: bytes | int) -> Mark | None:
+        """Return what shows later that a key still holds these bytes, or so many of them.
+
+        None when it does not hold them now, has changed so lately that a change might not show, or when that cannot be
+        told without waiting for a disk.
+        """
+
+    def unchanged(self, mark: Mark) -> bool:
+        """Tell, without waiting, whether a key is as it was when it was marked."""
 
     def local_path(self, key: str) -> Path | None:
         """Return the file that holds the key's bytes, for sendfile; None when there is no such thing."""

@@ -1,17 +1,20 @@
 """Bytes in files below one folder, durable and atomic.
 
 A whole write goes to a temporary name in the same folder, is synced, renamed, and then the folder is synced: after a
-power cut there is the old file or the new one. Folders made on the way are synced into their parents as well.
+power cut there is the old file or the new one. Folders made on the way are synced into their parents as well; all of
+them last, for one wait for the disk serves for everything that is on its way there.
 """
 
 import asyncio
+import ctypes
 import errno
 import fcntl
 import os
 import shutil
 import stat
+import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -24,12 +27,16 @@ from registry_service.storage.driver import (
     Changed,
     Expected,
     KeyNotFound,
+    Mark,
     Stat,
     StorageFull,
     WrongOffset,
 )
 
 _AT_ONCE_BYTES: Final = 64 << 10
+_LARGE_BYTES: Final = 1 << 20
+_SYNC_FILE_RANGE_WRITE: Final = 2
+_SETTLED_NANOSECONDS: Final = 50_000_000
 _TRASH: Final = ".trash"
 STREAM_BYTES: Final = 1 << 20
 TEMPORARY_SUFFIX: Final = ".tmp"
@@ -90,17 +97,39 @@ class FilesystemDriver:
         """See Driver."""
         await asyncio.to_thread(self._append, key, offset, data)
 
-    async def move(self, source: str, target: str, size: int) -> None:
+    async def move(self, source: str, target: str, size: int, beside: Mapping[str, bytes] | None = None) -> None:
         """See Driver."""
-        await asyncio.to_thread(self._move, source, target, size)
+        await asyncio.to_thread(self._move, source, target, size, beside or {})
 
     async def children(self, folder: str) -> list[str]:
         """See Driver."""
         return await asyncio.to_thread(self._children, folder)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, durable: bool = True) -> None:
         """See Driver."""
-        await asyncio.to_thread(self._delete, key)
+        await asyncio.to_thread(self._delete, key, durable)
+
+    def mark(self, key: str, known: bytes | int) -> Mark | None:
+        """See Driver."""
+        path = str(self._path(key))
+        if not self._answers_at_once:
+            return None
+        try:
+            found = os.stat(path)  # noqa: PTH116 - the path of a mark is a string, for it is looked at often
+            same = found.st_size == known if isinstance(known, int) else _read_at_once(Path(path)) == known
+        except OSError:
+            return None
+        # A file system counts time in steps: what changes within one looks unchanged.
+        settled = time.time_ns() - found.st_mtime_ns > _SETTLED_NANOSECONDS
+        return (path, _identity(found)) if same and settled else None
+
+    def unchanged(self, mark: Mark) -> bool:
+        """See Driver."""
+        path, identity = mark
+        try:
+            return _identity(os.stat(path)) == identity  # noqa: PTH116
+        except OSError:
+            return False
 
     def local_path(self, key: str) -> Path | None:
         """See Driver."""
@@ -129,7 +158,7 @@ class FilesystemDriver:
         if _differs(path, expected):
             raise Changed(key)  # before a folder is made, which would look like a tag
         with _full():
-            _make_folder(path.parent)
+            above = _make_parents(path)[1:]
             try:
                 with temporary.open("xb") as file:
                     file.write(data)
@@ -139,6 +168,8 @@ class FilesystemDriver:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
+            for folder in above:
+                _sync_folder(folder)
 
     def _replace(self, path: Path, temporary: Path, expected: Expected) -> None:
         """Give a written file its name, if what has the name now is what the writer expects."""
@@ -156,23 +187,35 @@ class FilesystemDriver:
         path = self._path(key)
         with _full():
             if offset == 0:
-                _make_folder(path.parent)
+                # Nothing of an append is durable, and its own folder need not be; those above it are others' as well.
+                _make_folder(path.parent.parent)
+                path.parent.mkdir(exist_ok=True)
             with _locked(path, key, create=offset == 0) as handle:
                 size = os.fstat(handle).st_size
                 if size != offset:
                     raise WrongOffset(size)
                 _write_all(handle, data, offset)
+                if len(data) >= _LARGE_BYTES:
+                    _sync_file_range(handle, offset, len(data), _SYNC_FILE_RANGE_WRITE)
 
-    def _move(self, source: str, target: str, size: int) -> None:
+    def _move(self, source: str, target: str, size: int, beside: Mapping[str, bytes]) -> None:
         origin, path = self._path(source), self._path(target)
+        small = [(self._path(key), data) for key, data in beside.items()]
         with _full(), _locked(origin, source, create=False) as handle:
             present = os.fstat(handle).st_size
             if present != size:
                 raise WrongOffset(present)
-            os.fsync(handle)
-            _make_folder(path.parent)
-            origin.replace(path)
-            _sync_folder(path.parent)
+            # One wait for the disk serves for all that is on its way there, so everything is written before any sync.
+            changed = {folder for one in (path, *(one for one, _ in small)) for folder in _make_parents(one)}
+            with _temporaries(small) as temporaries:
+                os.fsync(handle)
+                for temporary in temporaries:
+                    _sync_file(temporary)
+                origin.replace(path)
+                for temporary, (one, _) in zip(temporaries, small, strict=True):
+                    _rename_locked(temporary, one)
+            for folder in sorted(changed):
+                _sync_folder(folder)
 
     def _children(self, folder: str) -> list[str]:
         try:
@@ -181,18 +224,20 @@ class FilesystemDriver:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, key: str, durable: bool) -> None:
         path = self._path(key)
         with _not_found(key):
             if path.is_dir():
                 # A folder goes in one step: half of one would still be found.
                 doomed = self._trash / str(uuid.uuid4())
                 path.rename(doomed)
-                _sync_folder(path.parent)
+                if durable:
+                    _sync_folder(path.parent)
                 shutil.rmtree(doomed, ignore_errors=True)
             else:
                 path.unlink()
-                _sync_folder(path.parent)
+                if durable:
+                    _sync_folder(path.parent)
 
 
 @contextmanager
@@ -209,6 +254,10 @@ def _locked(path: Path, key: str, *, create: bool) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _differs(path: Path, expected: Expected) -> bool:
@@ -244,16 +293,69 @@ def _write_all(handle: int, data: bytes | bytearray | memoryview, offset: int) -
         view, offset = view[written:], offset + written
 
 
+def _no_hint(*_: int) -> int:
+    return 0
+
+
+_sync_file_range: Final = getattr(ctypes.CDLL(None), "sync_file_range", _no_hint)
+"""Begin to write what was appended to the disk, so that less is left to be waited for at the end; a hint, no more."""
+if isinstance(_sync_file_range, ctypes._CFuncPtr):  # noqa: SLF001 - the type has no other name
+    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+
+
 def _make_folder(folder: Path) -> None:
     """Create a folder and its parents, each synced into the folder above it."""
+    for one in _make_missing(folder):
+        _sync_folder(one.parent)
+
+
+def _make_parents(path: Path) -> list[Path]:
+    """Create the folders above a file, and return those that are to be synced: its own, and above each new one."""
+    return [path.parent, *(one.parent for one in _make_missing(path.parent))]
+
+
+def _make_missing(folder: Path) -> list[Path]:
     missing = []
     while not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
-    for one in reversed(missing):
+    missing.reverse()
+    for one in missing:
         with suppress(FileExistsError):
             one.mkdir()
-        _sync_folder(one.parent)
+    return missing
+
+
+@contextmanager
+def _temporaries(files: Sequence[tuple[Path, bytes]]) -> Iterator[list[Path]]:
+    """Write files under temporary names in their folders; those still there at the end are removed."""
+    written: list[Path] = []
+    try:
+        for path, data in files:
+            written.append(path.with_name(f"{path.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}"))
+            written[-1].write_bytes(data)
+        yield written
+    finally:
+        for one in written:
+            one.unlink(missing_ok=True)
+
+
+def _rename_locked(temporary: Path, path: Path) -> None:
+    """Give a file its name, in no other write's way."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        temporary.replace(path)
+    finally:
+        os.close(folder)
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _is_unfinished(entry: "os.DirEntry[str]") -> bool:

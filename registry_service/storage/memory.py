@@ -1,10 +1,10 @@
 """Bytes in this process's memory, for trials and tests."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from registry_service.storage.driver import ANYTHING, Anything, Changed, Expected, KeyNotFound, Stat, WrongOffset
+from registry_service.storage.driver import ANYTHING, Anything, Changed, Expected, KeyNotFound, Mark, Stat, WrongOffset
 
 
 class MemoryDriver:
@@ -42,25 +42,34 @@ class MemoryDriver:
         present += data
         self._items[key] = (present, time.time())
 
-    async def move(self, source: str, target: str, size: int) -> None:
+    async def move(self, source: str, target: str, size: int, beside: Mapping[str, bytes] | None = None) -> None:
         """See Driver."""
         present = len(self._get(source)[0])
         if present != size:
             raise WrongOffset(present)
         self._items[target] = self._items.pop(source)
+        for key, data in (beside or {}).items():
+            await self.write(key, data)
 
     async def children(self, folder: str) -> list[str]:
         """See Driver."""
         prefix = f"{folder}/"
         return sorted({key[len(prefix) :].partition("/")[0] for key in self._items if key.startswith(prefix)})
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, durable: bool = True) -> None:  # noqa: ARG002
         """See Driver."""
         doomed = [one for one in self._items if one == key or one.startswith(f"{key}/")]
         if not doomed:
             raise KeyNotFound(key)
         for one in doomed:
             del self._items[one]
+
+    def mark(self, key: str, known: bytes | int) -> Mark | None:
+        """See Driver. Reading memory is as cheap as looking at a mark."""
+
+    def unchanged(self, mark: Mark) -> bool:  # noqa: ARG002
+        """See Driver."""
+        return False
 
     def local_path(self, key: str) -> Path | None:  # noqa: ARG002
         """See Driver."""

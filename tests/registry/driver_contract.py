@@ -165,6 +165,27 @@ class DriverContract:
         assert await driver.read("blobs/x/data") == content(size)
         assert await driver.children("uploads") == []
 
+    async def test_small_keys_may_come_beside_a_move(self, driver):
+        await driver.append("a/up", 0, content(1000))
+        await driver.write("x/old", b"old")
+        await driver.move("a/up", "b/data", 1000, {"x/old": b"new", "y/z/link": b"link"})
+        assert await driver.read("b/data") == content(1000)
+        assert (await driver.read("x/old"), await driver.read("y/z/link")) == (b"new", b"link")
+        assert await driver.children("x") == ["old"]
+
+    async def test_a_move_of_another_number_of_bytes_writes_nothing_beside_it(self, driver):
+        await driver.append("a/up", 0, content(1000))
+        with pytest.raises(WrongOffset):
+            await driver.move("a/up", "b/data", 999, {"y/link": b"link"})
+        assert await driver.children("y") == []
+
+    async def test_a_deletion_need_not_last_to_be_seen(self, driver):
+        await driver.write("a/b", b"x")
+        await driver.write("c/d/e", b"x")
+        await driver.delete("a/b", durable=False)
+        await driver.delete("c", durable=False)
+        assert [await driver.children(folder) for folder in ("a", "c", "c/d")] == [[], [], []]
+
     async def test_a_move_replaces_its_target(self, driver):
         await driver.write("blobs/x", content(50, 1))
         await driver.append("uploads/1", 0, content(10))

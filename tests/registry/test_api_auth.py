@@ -1,8 +1,10 @@
 """Authorisation over the wire: the route table against every kind of token."""
 
 import dataclasses
+import time
 
 import pytest
+from yarl import URL
 
 from registry_service.api import ROUTES, create_api
 from registry_service.auth import Need
@@ -122,6 +124,63 @@ async def test_the_answer_names_what_is_missing(client):
     assert error["detail"] == [
         {"Type": "repository", "Class": "", "Name": NAME, "Action": action} for action in ("pull", "push")
     ]
+
+
+@pytest.fixture
+def later(parts):
+    """The clock of the registry's token checks: `later[0]` is how many seconds it is ahead."""
+    ahead = [0.0]
+    parts.auth._clock = lambda: time.time() + ahead[0]
+    return ahead
+
+
+async def begin(client, token):
+    return (await client.post(f"/v2/{NAME}/blobs/uploads/", headers=token)).headers["Location"]
+
+
+@pytest.mark.parametrize("seconds", [700, 4200])
+async def test_an_upload_is_finished_with_the_token_that_began_it(client, later, seconds):
+    """It may add, ask, close and cancel for an hour; a manifest, or another upload, is refused."""
+    content = blob()
+    token = bearer(repository_access(NAME, "pull", "push"), exp=int(time.time()) + 600)
+    place, other = await begin(client, token), await begin(client, token)
+    later[0] = seconds
+    assert (await client.patch(place, data=content.body[:10], headers=token)).status == 202
+    assert (await client.get(place, headers=token)).status == 204
+    closing = await client.put(place, params={"digest": content.digest}, data=content.body[10:], headers=token)
+    assert closing.status == 201
+    for answer in (
+        await client.post(f"/v2/{NAME}/blobs/uploads/", headers=token),
+        await client.put(f"/v2/{NAME}/manifests/v1", data=index([]).body, headers=token),
+        await client.head(f"/v2/{NAME}/blobs/{content.digest}", headers=token),
+        await client.put(place, params={"digest": content.digest}, headers=token),
+    ):
+        assert answer.status == 401
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert (await client.delete(other, headers=token)).status == 204
+
+
+async def test_an_upload_is_not_finished_for_ever_nor_by_who_may_only_pull(client, later):
+    ends = int(time.time()) + 600
+    token = bearer(repository_access(NAME, "pull", "push"), exp=ends)
+    reader = bearer(repository_access(NAME, "pull"), exp=ends)
+    place = await begin(client, token)
+    later[0] = 700
+    for answer in (await client.get(place, headers=reader), await client.patch(place, data=b"x", headers=reader)):
+        assert answer.status == 401
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert (await client.get(place, headers=token)).status == 204
+    later[0] = 600 + 60 + 3600 + 5
+    assert (await client.patch(place, data=b"x", headers=token)).status == 401
+
+
+@pytest.mark.parametrize("upload", ["00000000-0000-4000-8000-000000000000", "%2E%2E", "x"])
+async def test_an_expired_token_learns_nothing_of_uploads(client, later, upload):
+    token = bearer(repository_access(NAME, "pull", "push"), exp=int(time.time()) + 600)
+    path = URL(f"/v2/{NAME}/blobs/uploads/{upload}", encoded=True)
+    assert (await client.get(path, headers=token)).status == 404
+    later[0] = 700
+    assert (await client.get(path, headers=token)).status == 401
 
 
 @pytest.mark.parametrize(("source", "status"), [("source", 202), ("secret", 401)])

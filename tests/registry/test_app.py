@@ -17,6 +17,7 @@ from registry_service.api.requests import Parts
 from registry_service.app import create_parts, running
 from registry_service.config import HTTP, TLS, Auth, Maintenance, Token, UploadPurging
 from registry_service.errors import RegistryError
+from registry_service.listening import reason_of
 from shared.config import ConfigError
 from tests.kit.certificates import ISSUER, REALM, SERVICE, claims, issue, private_key, sign, write_bundle
 from tests.kit.content import blob
@@ -263,7 +264,7 @@ async def test_tls_files_that_cannot_be_used_are_named(config, tls, broken):
 
 
 def test_the_reason_of_the_system_is_short():
-    assert app._reason(OSError(98, "error while attempting to bind on address: address already in use")) == (
+    assert reason_of(OSError(98, "error while attempting to bind on address: address already in use")) == (
         "address already in use"
     )
 
@@ -303,6 +304,6 @@ async def test_keys_are_rotated_while_the_registry_runs(config, tmp_path, sessio
         await until([True, True])
         await asyncio.to_thread(replace_bundle, path, new)
         await until([False, True])
-    told = [one.getMessage() for one in caplog.records if "bundle" in one.getMessage()]
-    changed = "the certificate bundle has changed and is in force"
-    assert told == [changed, "the certificate bundle has changed and cannot be used", changed]
+    told = [one.getMessage() for one in caplog.records if "keys of the token" in one.getMessage()]
+    changed = "the keys of the token server have changed and are in force"
+    assert told == [changed, "the keys of the token server have changed and cannot be used", changed]

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from registry_service.auth import Identity, Need, requirement
-from tests.kit.certificates import SERVICE, claims, repository_access, sign
+from registry_service.auth import UPLOAD_GRACE_SECONDS, Begun, Identity, Need, requirement
+from tests.kit.certificates import SERVICE, claims, private_key, repository_access, sign, write_bundle
 from tests.registry.token_checks import CHALLENGE, EC_ROOT, ROOT, accepted, invalid, refusal, token_auth
 
 CATALOG = {"type": "registry", "name": "catalog", "actions": ["*"]}
@@ -154,7 +154,75 @@ def test_a_remembered_token_expires(tmp_path):
     assert accepted(auth, token)
     now[0] += 75
     assert invalid(auth, token) == "the token has expired"
+    now[0] += UPLOAD_GRACE_SECONDS
+    assert invalid(auth, token) == "the token has expired"
     assert not auth._verified
+
+
+END = 100_000
+BEGINNING = END - 600
+LAST = END + 60 + UPLOAD_GRACE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("began", "now", "changes", "accepts"),
+    [
+        (END - 5, END + 61, {}, True),
+        (BEGINNING - 60, LAST, {}, True),
+        (END + 60, LAST, {}, True),
+        (END - 5, LAST + 1, {}, False),
+        (BEGINNING - 61, END + 61, {}, False),
+        (END + 61, END + 62, {}, False),
+        (0, END + 61, {}, False),
+        (END - 5, END + 61, {"access": [repository_access("a", "*")]}, True),
+        (END - 5, END + 61, {"access": [repository_access("a", "pull")]}, False),
+        (END - 5, END + 61, {"access": [repository_access("b", "pull", "push")]}, False),
+        (END - 5, END + 61, {"access": []}, False),
+        (END - 5, END + 61, {"iss": "other"}, False),
+        (END - 5, END + 61, {"aud": "other"}, False),
+        (END - 5, END + 61, {"exp": ...}, False),
+        (BEGINNING - 30, BEGINNING - 61, {}, False),
+        (BEGINNING - 30, BEGINNING - 60, {}, True),
+    ],
+    ids=str,
+)
+def test_an_upload_outlives_the_token_that_began_it_for_a_while(tmp_path, began, now, changes, accepts):
+    auth = token_auth(tmp_path, clock=lambda: now)
+    good = {"nbf": BEGINNING, "iat": BEGINNING, "exp": END, "access": [repository_access("a", "pull", "push")]}
+    header = f"Bearer {sign(claims(**good | changes), ROOT.key)}"
+    needed, begun = requirement(Need.PULL, "a"), Begun("a", began)
+    for _ in range(2):  # the second time the registry remembers the token
+        if accepts:
+            assert auth.authorize(header, needed, begun).subject == "alice"
+        else:
+            assert 'error="invalid_token"' in refusal(auth, header, needed, begun).headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (f"Bearer {sign(claims(exp=int(time.time()) - 61), ROOT.key)}", True),
+        (f"Bearer {sign(claims(exp=int(time.time()) - 30), ROOT.key)}", False),
+        (f"Bearer {sign(claims(exp=1), private_key('P-256'))}", False),
+        (f"Basic {sign(claims(exp=1), ROOT.key)}", False),
+        ("Bearer x", False),
+        ("Bearer ", False),
+        (None, False),
+    ],
+    ids=["expired", "leeway", "foreign key", "other scheme", "no token", "empty", "none"],
+)
+def test_only_a_token_that_was_good_has_expired(auth, header, expected):
+    assert auth.has_expired(header) is expected
+
+
+def test_an_upload_does_not_outlive_the_key_that_proved_its_token(tmp_path):
+    now = time.time()
+    auth = token_auth(tmp_path, ROOT, clock=lambda: now)
+    header = f"Bearer {sign(claims(repository_access('a', '*'), nbf=0, exp=int(now) - 90), ROOT.key)}"
+    assert auth.authorize(header, (), Begun("a", now - 100))
+    write_bundle(tmp_path / "auth.cert", EC_ROOT)
+    assert auth.reload()
+    refusal(auth, header, (), Begun("a", now - 100))
 
 
 def test_many_tokens_do_not_fill_the_memory(auth, monkeypatch):

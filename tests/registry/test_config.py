@@ -229,7 +229,7 @@ ENDPOINT = "storage: {inmemory: }\nnotifications: {endpoints: [{name: a, url: %s
         (MINIMAL + "\nhttp: {host: registry}", "http.host: must be a URL such as https://registry.example.com"),
         (MINIMAL + "\nhttp: {tls: {certificate: /c}}", "http.tls: certificate and key belong together"),
         (MINIMAL + "\nhttp: {tls: {certificate: a, key: b, minimumtls: tls1.0}}", "http.tls.minimumtls: must be one of tls1.2, tls1.3, not 'tls1.0'"),  # noqa: E501
-        (MINIMAL + "\nauth: {token: {realm: a, service: b, issuer: c}}", "auth.token.rootcertbundle is missing; it has no default"),  # noqa: E501
+        (MINIMAL + "\nauth: {token: {realm: a, service: b, issuer: c}}", "auth.token: must have rootcertbundle (certificates of the token server) or jwks"),  # noqa: E501
         (MINIMAL + "\nauth: {token: }", "auth.token.realm is missing; it has no default"),
         (MINIMAL + "\nauth: {tokn: }", "auth.tokn: is not a key of the configuration; did you mean token?"),
         (MINIMAL + "\nlog: {level: loud}", "log.level: must be one of error, warn, info, debug, not 'loud'"),

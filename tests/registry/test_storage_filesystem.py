@@ -142,8 +142,8 @@ def calls(driver, root, monkeypatch):
 async def test_a_write_is_synced_before_its_rename_and_its_folders_after(driver, calls):
     await driver.write("a/b/key", b"x")
     assert calls == [
-        "mkdir a", "fsync .", "mkdir a/b", "fsync a",
-        "fsync a/b/key.tmp", "replace a/b/key.tmp a/b/key", "fsync a/b",
+        "mkdir a", "mkdir a/b",
+        "fsync a/b/key.tmp", "replace a/b/key.tmp a/b/key", "fsync a/b", "fsync .", "fsync a",
     ]  # fmt: skip
 
 
@@ -151,7 +151,31 @@ async def test_a_move_makes_the_appended_bytes_durable_first(driver, calls):
     await driver.append("up/data", 0, b"x")
     del calls[:]
     await driver.move("up/data", "blob/data", 1)
-    assert calls == ["fsync up/data", "mkdir blob", "fsync .", "replace up/data blob/data", "fsync blob"]
+    assert calls == ["mkdir blob", "fsync up/data", "replace up/data blob/data", "fsync .", "fsync blob"]
+
+
+async def test_what_is_moved_and_what_goes_beside_it_is_synced_before_its_name_and_the_folders_last(driver, calls):
+    await driver.append("up/data", 0, b"x")
+    del calls[:]
+    await driver.move("up/data", "blob/data", 1, {"a/b/link": b"y"})
+    assert calls == [
+        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data", "fsync a/b/link.tmp",
+        "replace up/data blob/data", "replace a/b/link.tmp a/b/link",
+        "fsync .", "fsync a", "fsync a/b", "fsync blob",
+    ]  # fmt: skip
+
+
+async def test_a_move_that_cannot_be_leaves_no_temporary_file(driver, root):
+    await driver.append("up/data", 0, b"x")
+    await driver.write("a/b", b"no folder")
+    with pytest.raises(NotADirectoryError):
+        await driver.move("up/data", "blob/data", 1, {"c/link": b"y", "a/b/link": b"y"})
+    assert files(root) == ["a/b", "up/data"]
+
+
+async def test_only_the_own_folder_of_what_is_appended_is_not_synced(driver, calls):
+    await driver.append("a/b/c", 0, b"x")
+    assert calls == ["mkdir a", "fsync .", "mkdir a/b"]
 
 
 async def test_a_deletion_is_synced(driver, calls):
@@ -159,6 +183,40 @@ async def test_a_deletion_is_synced(driver, calls):
     del calls[:]
     await driver.delete("a/b")
     assert calls == ["fsync a"]
+
+
+@pytest.mark.parametrize("key", ["a/b", "a"])
+async def test_a_deletion_that_need_not_last_is_not_synced(driver, calls, key):
+    await driver.write("a/b", b"x")
+    del calls[:]
+    await driver.delete(key, durable=False)
+    assert calls == []
+
+
+async def test_a_mark_tells_whether_a_key_has_changed(driver, root):
+    await driver.write("a/b", b"link")
+    assert driver.mark("a/b", b"link") is None  # too fresh: another write could look the same
+    await asyncio.sleep(0.06)
+    mark, size = driver.mark("a/b", b"link"), driver.mark("a/b", 4)
+    assert driver.mark("a/b", b"other") is None
+    assert driver.mark("a/b", 5) is None
+    assert driver.mark("a/c", b"link") is None
+    assert driver.unchanged(mark)
+    assert driver.unchanged(size)
+    await driver.write("a/b", b"kiln")
+    assert not driver.unchanged(mark)
+    assert not driver.unchanged(size)
+    await driver.delete("a")
+    assert not driver.unchanged(mark)
+
+
+async def test_a_file_changed_in_place_is_seen(driver, root):
+    """So writes the Go registry."""
+    await driver.write("a/b", b"link")
+    await asyncio.sleep(0.06)
+    mark = driver.mark("a/b", b"link")
+    (root / "a/b").write_bytes(b"kiln")
+    assert not driver.unchanged(mark)
 
 
 async def test_an_append_that_has_waited_finds_out_that_another_file_has_the_name_now(driver, root):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_service.auth import Identity, TokenAuth
+from registry_service.auth import Begun, Identity, TokenAuth
 from registry_service.config import Token
 from registry_service.errors import RegistryError
 from tests.kit.certificates import ISSUER, REALM, SERVICE, issue, private_key, write_bundle
@@ -25,10 +25,10 @@ def accepted(auth: TokenAuth, token: str) -> Identity:
     return auth.authorize(f"Bearer {token}", ())
 
 
-def refusal(auth: TokenAuth, header: str | None, needed=()) -> RegistryError:
+def refusal(auth: TokenAuth, header: str | None, needed=(), begun: Begun | None = None) -> RegistryError:
     """Return the error that answers a header; whatever is wrong, it is 401 UNAUTHORIZED."""
     with pytest.raises(RegistryError) as caught:
-        auth.authorize(header, needed)
+        auth.authorize(header, needed, begun)
     assert caught.value.status == 401
     assert caught.value.problems[0].code.name == "UNAUTHORIZED"
     return caught.value
