@@ -129,7 +129,7 @@ def decide(rules: Iterable[Rule], repository: str, address: str, requested: Iter
     if denying:
         return Decision((), f"denied by {_roles(denying)}")
     allowed = _actions(_left(matching))
-    granted = tuple(action for action in requested if _covered(action, allowed))
+    granted = tuple(action for action in requested if covers(allowed, action))
     return Decision(granted, _roles(matching))
 
 
@@ -255,7 +255,7 @@ def _effect(rule: Rule, repository: str, address: str, action: str) -> Effect:
         return Effect.OTHER_ADDRESS
     if rule.denies:
         return Effect.DENIES_PUBLIC if rule.public else Effect.DENIES
-    return Effect.GRANTS if _covered(action, ACTIONS[rule.level]) else Effect.OTHER_ACTION
+    return Effect.GRANTS if covers(ACTIONS[rule.level], action) else Effect.OTHER_ACTION
 
 
 def _counts_in_console(rule: Rule, repository: str, address: str) -> bool:
@@ -279,5 +279,7 @@ def _roles(rules: Iterable[Rule]) -> str:
     return f"roles {roles}" if roles else "rules"
 
 
-def _covered(action: str, allowed: Iterable[str]) -> bool:
+def covers(allowed: Iterable[str], action: str) -> bool:
+    """Return whether an action is among those allowed."""
+    allowed = tuple(allowed)
     return action in allowed or (ANY_ACTION in allowed and action != UI_DELETE)

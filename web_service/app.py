@@ -16,6 +16,10 @@ from aiohttp import web
 from shared import logs
 from shared.config import ConfigError
 from shared.draining import InFlight
+from web_service.access_tokens import AccessTokens
+from web_service.api import add_routes as add_api_routes
+from web_service.asked import AskedFor
+from web_service.audit import Audit
 from web_service.authentication import Authenticator
 from web_service.authority import FixedAuthority, TokenAuthority
 from web_service.browsing import Browser
@@ -30,11 +34,14 @@ from web_service.config import (
 from web_service.db import Database, check_driver
 from web_service.errors import Unavailable
 from web_service.events import Events
+from web_service.groups import Groups
 from web_service.keys import read_pair
 from web_service.parts import Parts, Settings
+from web_service.refresh_tokens import RefreshTokens
 from web_service.registry_client import RegistryClient
 from web_service.roles import Roles
 from web_service.sessions import Sessions
+from web_service.simulation import Simulation
 from web_service.tag_lists import TagLists
 from web_service.templates import environment, languages
 from web_service.tokens import TokenIssuer
@@ -47,6 +54,7 @@ _log = logging.getLogger("web")
 _HERE: Final = Path(__file__).parent
 _LARGEST_REQUEST: Final = 4 * 1024 * 1024
 _PURGE_SECONDS: Final = 3600
+_WRITE_DOWN_SECONDS: Final = 5
 _PATIENCE_SECONDS: Final = 30.0
 """How long requests in flight may take to finish when the process is told to stop."""
 
@@ -60,7 +68,14 @@ def load_settings(config: Config) -> Settings:
         pair = read_pair(auth.key, certificate_path(auth))
         if pair.certificate is not None and pair.usable_certificate(datetime.now(UTC)) is None:
             _log.warning("the certificate has expired; tokens are signed without it, for registries that allow that")
-        issuer = TokenIssuer(pair, issuer=auth.issuer, audience=config.registry.name, lifetime=config.tokens.lifetime)
+        tokens = config.tokens
+        issuer = TokenIssuer(
+            pair,
+            issuer=auth.issuer,
+            audience=config.registry.name,
+            lifetime=tokens.lifetime,
+            naming=tokens.keyid,
+        )
     return Settings(
         config,
         issuer,
@@ -84,9 +99,11 @@ def create_app(settings: Settings) -> web.Application:
 
     app.cleanup_ctx.append(parts_while_running)
     app.cleanup_ctx.append(_purging)
+    app.cleanup_ctx.append(_writing_down)
     for code, key in TEMPLATES.items():
         app[key] = environment(code)
     add_routes(app)
+    add_api_routes(app)
     static = app.router.add_static("/static", _HERE / "static")
     app[NEEDS].update(dict.fromkeys(static, Needs.OPEN))
     return app
@@ -141,7 +158,10 @@ async def _open_parts(settings: Settings) -> AsyncIterator[Parts]:
         client = RegistryClient(config.registry.url, authority)
         stack.push_async_callback(client.close)
         browser = Browser(client)
-        authenticator = Authenticator(users)
+        access_tokens, asked = AccessTokens(database), AskedFor(database)
+        refresh_tokens = RefreshTokens(database, config.tokens.refreshidle)
+        audit = Audit(database)
+        authenticator = Authenticator(users, access_tokens, refresh_tokens, audit)
         stack.push_async_callback(authenticator.close)
         if await users.seed(config.admin.password.value):
             _log.info("a new database was made", extra=logs.fields(first_user=FIRST_ADMIN))
@@ -150,6 +170,12 @@ async def _open_parts(settings: Settings) -> AsyncIterator[Parts]:
             database,
             users,
             Roles(database),
+            Groups(database),
+            access_tokens,
+            refresh_tokens,
+            audit,
+            asked,
+            Simulation(database, asked),
             Sessions(database, config.sessions.lifetime),
             Events(database),
             authenticator,
@@ -168,14 +194,43 @@ async def _purging(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _purge(parts: Parts) -> None:
+    config = parts.settings.config
     while True:
         try:
-            events = await parts.events.purge(parts.settings.config.events.retention)
-            sessions = await parts.sessions.purge()
-            if events or sessions:
-                _log.info("old entries removed", extra=logs.fields(events=events, sessions=sessions))
+            removed = {
+                "events": await parts.events.purge(config.events.retention),
+                "sessions": await parts.sessions.purge(),
+                "refresh_tokens": await parts.refresh_tokens.purge(),
+                "audit": await parts.audit.purge(config.audit.retention),
+                "requests": await parts.asked.purge(config.audit.requests),
+            }
+            if any(removed.values()):
+                _log.info("old entries removed", extra=logs.fields(**{key: n for key, n in removed.items() if n}))
         except Unavailable as problem:
             _log.warning("old entries could not be removed: %s", problem)
         except Exception:  # noqa: BLE001 - the next hour may be better; the service itself goes on
             _log.exception("old entries could not be removed")
         await asyncio.sleep(_PURGE_SECONDS)
+
+
+async def _writing_down(app: web.Application) -> AsyncIterator[None]:
+    """Write what was asked for every few seconds, and at the end."""
+    parts = app[PARTS]
+    task = asyncio.create_task(_write_down(parts))
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    with contextlib.suppress(Unavailable):
+        await parts.asked.flush()
+
+
+async def _write_down(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(_WRITE_DOWN_SECONDS)
+        try:
+            await parts.asked.flush()
+        except Unavailable:
+            continue  # it waits on, and the log has the reason already
+        except Exception:  # noqa: BLE001 - the service itself goes on
+            _log.exception("what was asked for could not be written")

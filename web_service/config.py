@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from shared import logs
 from shared.config import ConfigError, Duration, Foreign, Loaded, Secret, load
 from shared.proxies import Network, parse_networks
+from web_service.keys import KeyNaming
 
 DEFAULT_ADMIN_PASSWORD: Final = "admin"  # noqa: S105 - well known on purpose; the console warns until it is changed
 SHORTEST_TOKEN_LIFETIME: Final = 60
@@ -74,9 +75,11 @@ class AdminConfig:
 
 @dataclass(frozen=True, slots=True)
 class TokensConfig:
-    """`tokens`: how long a registry token is valid."""
+    """`tokens`: how long a registry token is valid, and a refresh token that nobody uses; how their key is named."""
 
     lifetime: Duration = Duration(600.0)
+    keyid: KeyNaming = "libtrust"
+    refreshidle: Duration = Duration(30 * 24 * 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,14 @@ class EventsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """`audit`: how long the trail of changes and sign-ins is kept, and what was asked of the registry."""
+
+    retention: Duration = Duration(3 * 8760 * 3600.0)
+    requests: Duration = Duration(30 * 24 * 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """`log`: from which level, and in which form."""
 
@@ -121,6 +132,7 @@ class Config:
     sessions: SessionsConfig = field(default_factory=SessionsConfig)
     notifications: NotificationsConfig = field(default_factory=NotificationsConfig)
     events: EventsConfig = field(default_factory=EventsConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 
@@ -223,6 +235,8 @@ def _check(config: Config) -> None:
         raise ValueError(f"database.url: {error}") from None
     if config.tokens.lifetime < SHORTEST_TOKEN_LIFETIME:
         raise ValueError("tokens.lifetime: must be at least 1m")
+    if config.tokens.refreshidle < SHORTEST_TOKEN_LIFETIME:
+        raise ValueError("tokens.refreshidle: must be at least 1m")
     if config.sessions.lifetime < SHORTEST_TOKEN_LIFETIME:
         raise ValueError("sessions.lifetime: must be at least 1m")
     if not config.admin.password.value:

@@ -32,7 +32,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events to show. `visible` None means every repository; else those, and the user's own events."""
+    """Which events to show. `visible` None means every repository; else those, and the viewer's own events."""
 
     user: str = ""
     repository: str = ""
@@ -99,7 +99,8 @@ def _matching(wanted: Wanted) -> Any:
     if wanted.repository:
         query = query.where(EventRow.repository.contains(clean(wanted.repository)))
     if wanted.visible is not None:
-        query = query.where(_visible(wanted.visible) | (EventRow.user == wanted.viewer))
+        visible = _visible(wanted.visible)
+        query = query.where(visible | (EventRow.user == wanted.viewer) if wanted.viewer else visible)
     return query
 
 

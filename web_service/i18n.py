@@ -55,7 +55,7 @@ class Language:
     def ago(self, seconds: float) -> str:
         """Return how long ago a moment was, in words."""
         passed = timedelta(seconds=seconds - self.clock())
-        return format_timedelta(passed, granularity="second", add_direction=True, locale=self.locale)
+        return format_timedelta(passed, granularity="second", threshold=1, add_direction=True, locale=self.locale)
 
     def size(self, count: int) -> str:
         """Return bytes in decimal units: none below a thousand, tenths from a megabyte up."""

@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from shared.config import ConfigError
+from shared.tokens import go_thumbprint, jwk_thumbprint
 from web_service.keys import PrivateKey, matches, read_certificate, read_key
 
-KeyType = Literal["rsa", "ec"]
+KeyType = Literal["rsa", "ec", "ed25519"]
 Owner = tuple[int, int]
 Existing = Literal["refuse", "replace", "complete"]
 """What to do about files that are there: stop, write over them, or make only what is absent."""
@@ -88,9 +89,11 @@ def generate(places: Places, wanted: Wanted, existing: Existing) -> list[Path]:
 
 
 def new_key(kind: KeyType) -> PrivateKey:
-    """Return a fresh RSA-4096 or EC P-256 key."""
+    """Return a fresh RSA-4096, EC P-256 or Ed25519 key."""
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
     if kind == "ec":
-        return ec.generate_private_key(ec.SECP256R1())
+        return _new_ec_key()
     return rsa.generate_private_key(public_exponent=65537, key_size=4096)
 
 
@@ -158,6 +161,14 @@ def _pair(places: Places, wanted: Wanted, kept: set[Path]) -> tuple[PrivateKey, 
         if not matches(key, certificate):
             raise ConfigError(f"{path}: is not the certificate of the key {places.key}; --force makes a new pair")
     return key, held[0][1] if held else self_signed(key, wanted.common_name, wanted.days)
+
+
+def _new_ec_key() -> ec.EllipticCurvePrivateKey:
+    """Return a key whose thumbprint is the same everywhere: the Go registry 3.x errs on a short coordinate."""
+    while True:
+        key = ec.generate_private_key(ec.SECP256R1())
+        if go_thumbprint(key.public_key()) == jwk_thumbprint(key.public_key()):
+            return key
 
 
 def _token(places: Places, kept: set[Path]) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -10,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from shared.config import ConfigError
-from shared.tokens import PublicKey, algorithms_of
+from shared.tokens import SHORTEST_RSA_BITS, PublicKey, algorithms_of, jwk_thumbprint, libtrust_key_id
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+KeyNaming = Literal["libtrust", "rfc7638"]
+"""By which id a key is named: that of the Go registry 2.x, or the thumbprint that the Go registry 3.x knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ def read_key(path: Path) -> PrivateKey:
         raise ConfigError(f"{where}: holds no private key in PEM form") from None
     if not isinstance(key, PrivateKey) or not algorithms_of(key.public_key()):
         raise ConfigError(f"{where}: the key must be RSA, EC (P-256, P-384, P-521) or Ed25519")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < SHORTEST_RSA_BITS:
+        raise ConfigError(
+            f"{where}: an RSA key of {key.key_size} bits can be broken, it needs at least {SHORTEST_RSA_BITS}; "
+            "make a new pair with `registry-web generate-keys`"
+        )
     return key
 
 
@@ -65,6 +73,11 @@ def read_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(_read(path, where))
     except ValueError:
         raise ConfigError(f"{where}: holds no certificate in PEM form") from None
+
+
+def key_id(key: PublicKey, naming: KeyNaming) -> str:
+    """Return the id that a registry finds the key by."""
+    return jwk_thumbprint(key) if naming == "rfc7638" else libtrust_key_id(key)
 
 
 def matches(key: PrivateKey, certificate: x509.Certificate) -> bool:

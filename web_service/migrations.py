@@ -8,6 +8,8 @@ A step speaks SQL that both SQLite and PostgreSQL understand, and is never chang
 from collections.abc import Callable
 from typing import Any, Final
 
+from peewee import SqliteDatabase
+
 from shared.config import ConfigError
 from web_service.models import TABLES, SchemaVersion
 
@@ -19,7 +21,73 @@ def _find_events_by_action(database: Any) -> None:
     database.execute_sql('CREATE INDEX "eventrow_action_time" ON "events" ("action", "time")')
 
 
-STEPS: Final[tuple[Step, ...]] = (_find_events_by_action,)
+def _let_machines_in(database: Any) -> None:
+    """3: robots, groups, access tokens, refresh tokens, the audit trail, and what was asked for."""
+    _execute(
+        database,
+        """
+        ALTER TABLE "users" ADD COLUMN "robot" {bool} NOT NULL DEFAULT '0';
+
+        CREATE TABLE "groups" ("id" {id} NOT NULL PRIMARY KEY, "name" VARCHAR(64) NOT NULL,
+            "comment" VARCHAR(255) NOT NULL);
+        CREATE UNIQUE INDEX "grouprow_name" ON "groups" ("name");
+
+        CREATE TABLE "members" ("group_id" {int} NOT NULL, "user_id" {int} NOT NULL,
+            PRIMARY KEY ("group_id", "user_id"),
+            FOREIGN KEY ("group_id") REFERENCES "groups" ("id") ON DELETE CASCADE,
+            FOREIGN KEY ("user_id") REFERENCES "users" ("id") ON DELETE CASCADE);
+        CREATE INDEX "memberrow_group_id" ON "members" ("group_id");
+        CREATE INDEX "memberrow_user_id" ON "members" ("user_id");
+
+        CREATE TABLE "group_grants" ("group_id" {int} NOT NULL, "role_id" {int} NOT NULL,
+            PRIMARY KEY ("group_id", "role_id"),
+            FOREIGN KEY ("group_id") REFERENCES "groups" ("id") ON DELETE CASCADE,
+            FOREIGN KEY ("role_id") REFERENCES "roles" ("id") ON DELETE CASCADE);
+        CREATE INDEX "groupgrantrow_group_id" ON "group_grants" ("group_id");
+        CREATE INDEX "groupgrantrow_role_id" ON "group_grants" ("role_id");
+
+        CREATE TABLE "access_tokens" ("id" {id} NOT NULL PRIMARY KEY, "user_id" {int} NOT NULL,
+            "name" VARCHAR(64) NOT NULL, "secret_hash" VARCHAR(64) NOT NULL, "hint" VARCHAR(16) NOT NULL,
+            "limits" TEXT NOT NULL, "api" VARCHAR(16) NOT NULL, "created" {int} NOT NULL, "expires" {int} NOT NULL,
+            "last_used" {int} NOT NULL, "last_address" VARCHAR(64) NOT NULL,
+            FOREIGN KEY ("user_id") REFERENCES "users" ("id") ON DELETE CASCADE);
+        CREATE INDEX "accesstokenrow_user_id" ON "access_tokens" ("user_id");
+        CREATE UNIQUE INDEX "accesstokenrow_secret_hash" ON "access_tokens" ("secret_hash");
+        CREATE UNIQUE INDEX "accesstokenrow_user_id_name" ON "access_tokens" ("user_id", "name");
+
+        CREATE TABLE "refresh_tokens" ("id" {id} NOT NULL PRIMARY KEY, "user_id" {int} NOT NULL,
+            "secret_hash" VARCHAR(64) NOT NULL, "client" VARCHAR(255) NOT NULL, "created" {int} NOT NULL,
+            "expires" {int} NOT NULL, "last_used" {int} NOT NULL, "last_address" VARCHAR(64) NOT NULL,
+            FOREIGN KEY ("user_id") REFERENCES "users" ("id") ON DELETE CASCADE);
+        CREATE INDEX "refreshtokenrow_user_id" ON "refresh_tokens" ("user_id");
+        CREATE UNIQUE INDEX "refreshtokenrow_secret_hash" ON "refresh_tokens" ("secret_hash");
+        CREATE INDEX "refreshtokenrow_expires" ON "refresh_tokens" ("expires");
+
+        CREATE TABLE "audit" ("id" {id} NOT NULL PRIMARY KEY, "time" {int} NOT NULL, "actor" VARCHAR(255) NOT NULL,
+            "via" VARCHAR(16) NOT NULL, "address" VARCHAR(64) NOT NULL, "action" VARCHAR(32) NOT NULL,
+            "subject" VARCHAR(255) NOT NULL, "old" TEXT NOT NULL, "new" TEXT NOT NULL);
+        CREATE INDEX "auditrow_time" ON "audit" ("time");
+        CREATE INDEX "auditrow_actor" ON "audit" ("actor");
+        CREATE INDEX "auditrow_action" ON "audit" ("action");
+
+        CREATE TABLE "asked" ("day" {int} NOT NULL, "user" VARCHAR(64) NOT NULL, "address" VARCHAR(64) NOT NULL,
+            "repository" VARCHAR(255) NOT NULL, "action" VARCHAR(32) NOT NULL, "allowed" {bool} NOT NULL,
+            "times" {int} NOT NULL, "last" {int} NOT NULL,
+            PRIMARY KEY ("day", "user", "address", "repository", "action", "allowed"));
+        """,
+    )
+
+
+def _execute(database: Any, script: str) -> None:
+    """Run statements in which {id}, {int} and {bool} stand for the types that databases call by different names."""
+    sqlite = {"id": "INTEGER", "int": "INTEGER", "bool": "INTEGER"}
+    postgresql = {"id": "BIGSERIAL", "int": "BIGINT", "bool": "BOOLEAN"}
+    for statement in script.format(**(sqlite if isinstance(database, SqliteDatabase) else postgresql)).split(";"):
+        if statement.strip():
+            database.execute_sql(statement)
+
+
+STEPS: Final[tuple[Step, ...]] = (_find_events_by_action, _let_machines_in)
 """The first leads from version 1 to version 2."""
 
 SCHEMA_VERSION: Final = 1 + len(STEPS)

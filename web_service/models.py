@@ -47,13 +47,17 @@ class SchemaVersion(Model):
 
 
 class UserRow(Model):
-    """Who may sign in. `default_password` is set while the first user still has the well-known password."""
+    """Who may sign in: a person with a password, or a robot, which has only access tokens.
+
+    `default_password` is set while the first user still has the well-known password.
+    """
 
     id = AutoField()
     name = _Name(max_length=64, unique=True)
     password_hash = _Name(max_length=255)
     enabled = BooleanField(default=True)
     default_password = BooleanField(default=False)
+    robot = BooleanField(default=False)
     language = _Name(max_length=16, default="")
     created = IntegerField()
 
@@ -144,4 +148,148 @@ class EventRow(Model):
         indexes = ((("action", "time"), False),)
 
 
-TABLES: Final[tuple[type[Model], ...]] = (SchemaVersion, UserRow, RoleRow, RuleRow, GrantRow, SessionRow, EventRow)
+class GroupRow(Model):
+    """A named set of users who share roles."""
+
+    id = AutoField()
+    name = _Name(max_length=64, unique=True)
+    comment = _Name(max_length=255, default="")
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "groups"
+
+
+class MemberRow(Model):
+    """A user belongs to a group."""
+
+    user_id: int
+    group_id: int
+    group = ForeignKeyField(GroupRow, backref="members", on_delete="CASCADE")
+    user = ForeignKeyField(UserRow, backref="memberships", on_delete="CASCADE")
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "members"
+        primary_key = CompositeKey("group", "user")
+
+
+class GroupGrantRow(Model):
+    """All members of a group have a role."""
+
+    group_id: int
+    group = ForeignKeyField(GroupRow, backref="grants", on_delete="CASCADE")
+    role = ForeignKeyField(RoleRow, backref="group_grants", on_delete="CASCADE")
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "group_grants"
+        primary_key = CompositeKey("group", "role")
+
+
+class AccessTokenRow(Model):
+    """A credential for machines; of the secret only the hash is kept, and its beginning, by which people know it.
+
+    `limits` is JSON, a list of [glob, level]; empty for all that its owner may do. `expires` and `last_used` are 0 for
+    never.
+    """
+
+    id = AutoField()
+    user_id: int
+    user = ForeignKeyField(UserRow, backref="access_tokens", on_delete="CASCADE")
+    name = _Name(max_length=64)
+    secret_hash = _Name(max_length=64, unique=True)
+    hint = _Name(max_length=16)
+    limits = _Prose(default="")
+    api = _Name(max_length=16, default="none")
+    created = IntegerField()
+    expires = IntegerField(default=0)
+    last_used = IntegerField(default=0)
+    last_address = _Name(max_length=64, default="")
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "access_tokens"
+        indexes = ((("user", "name"), True),)
+
+
+class RefreshTokenRow(Model):
+    """What a client keeps instead of the password; only its hash is kept here. It expires when it is not used."""
+
+    id = AutoField()
+    user_id: int
+    user = ForeignKeyField(UserRow, backref="refresh_tokens", on_delete="CASCADE")
+    secret_hash = _Name(max_length=64, unique=True)
+    client = _Name(max_length=255, default="")
+    created = IntegerField()
+    expires = IntegerField(index=True)
+    last_used = IntegerField()
+    last_address = _Name(max_length=64, default="")
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "refresh_tokens"
+
+
+class AuditRow(Model):
+    """Something that a person or a program did here. `old` and `new` are JSON objects, empty where there is nothing."""
+
+    id = AutoField()
+    time = IntegerField(index=True)
+    actor = _Name(max_length=255, index=True)
+    via = _Name(max_length=16)
+    address = _Name(max_length=64, default="")
+    action = _Name(max_length=32, index=True)
+    subject = _Name(max_length=255, default="")
+    old = _Prose(default="")
+    new = _Prose(default="")
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "audit"
+
+
+class AskedRow(Model):
+    """How often, on one day, somebody asked for one action on a repository, and whether it was allowed.
+
+    `day` is days since the epoch; an empty `user` is somebody who has not signed in.
+    """
+
+    day = IntegerField()
+    user = _Name(max_length=64)
+    address = _Name(max_length=64)
+    repository = _Name(max_length=255)
+    action = _Name(max_length=32)
+    allowed = BooleanField()
+    times = IntegerField(default=0)
+    last = IntegerField()
+
+    class Meta:
+        """Where it is."""
+
+        table_name = "asked"
+        primary_key = CompositeKey("day", "user", "address", "repository", "action", "allowed")
+
+
+TABLES: Final[tuple[type[Model], ...]] = (
+    SchemaVersion,
+    UserRow,
+    RoleRow,
+    RuleRow,
+    GrantRow,
+    SessionRow,
+    EventRow,
+    GroupRow,
+    MemberRow,
+    GroupGrantRow,
+    AccessTokenRow,
+    RefreshTokenRow,
+    AuditRow,
+    AskedRow,
+)

@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 
 from shared.proxies import Network
+from web_service.access_tokens import AccessTokens
+from web_service.asked import AskedFor
+from web_service.audit import Audit
 from web_service.authentication import Authenticator
 from web_service.browsing import Browser
 from web_service.config import Config
 from web_service.db import Database
 from web_service.events import Events
+from web_service.groups import Groups
 from web_service.i18n import Languages
+from web_service.refresh_tokens import RefreshTokens
 from web_service.roles import Roles
 from web_service.sessions import Sessions
+from web_service.simulation import Simulation
 from web_service.tag_lists import TagLists
 from web_service.tokens import TokenIssuer
 from web_service.users import Users
@@ -41,6 +47,12 @@ class Parts:
     database: Database
     users: Users
     roles: Roles
+    groups: Groups
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+    audit: Audit
+    asked: AskedFor
+    simulation: Simulation
     sessions: Sessions
     events: Events
     authenticator: Authenticator

@@ -57,6 +57,11 @@ def own_glob(pattern: str, user: str) -> str:
     return "".join(parts)
 
 
+def is_plain(pattern: str) -> bool:
+    """Return whether a glob is just a name: it matches itself and nothing else."""
+    return not _GLOB_CHARACTERS & set(pattern)
+
+
 def _check_glob(pattern: str) -> None:
     try:
         compile_glob(pattern)

@@ -6,14 +6,16 @@ It is granted to nobody, can be neither renamed nor deleted, and is disabled unt
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 from web_service.access import LOCAL, Level
+from web_service.audit import Actor, record
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
-from web_service.models import GrantRow, RoleRow, RuleRow, UserRow
+from web_service.models import GrantRow, GroupGrantRow, GroupRow, RoleRow, RuleRow, UserRow
 from web_service.patterns import Unusable, check_address, check_repository_glob
 
 UI_USER: Final = "UI_USER"
@@ -37,7 +39,7 @@ class RoleRule:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A user who has a role."""
+    """A user, or a group, that has a role."""
 
     id: int
     name: str
@@ -45,7 +47,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role with its rules and its holders."""
+    """A role with its rules and its holders: users, and groups."""
 
     id: int
     name: str
@@ -53,6 +55,7 @@ class Role:
     enabled: bool
     rules: tuple[RoleRule, ...]
     holders: tuple[Holder, ...]
+    groups: tuple[Holder, ...] = ()
 
     @property
     def is_anonymous(self) -> bool:
@@ -76,7 +79,7 @@ class RuleDraft:
 
 
 class Roles:
-    """All that can be asked and done about roles; every method is one transaction."""
+    """All that can be asked and done about roles; every method is one transaction, recorded in the audit trail."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -89,33 +92,41 @@ class Roles:
         """Return one role; raises NotFound."""
         return await self._database.read(lambda: _load(role_row(role_id)))
 
-    async def create(self, name: str) -> Role:
+    async def named(self, name: str) -> Role | None:
+        """Return the role of that name."""
+        return await self._database.read(_named, name)
+
+    async def create(self, name: str, *, by: Actor) -> Role:
         """Add a role without rules; raises Invalid or Conflict."""
-        return await self._database.write(_create, name)
+        return await self._database.write(lambda: _load(add_role(name, (), by)))
 
-    async def rename(self, role_id: int, name: str) -> None:
+    async def rename(self, role_id: int, name: str, *, by: Actor) -> None:
         """Give a role another name; raises Invalid, Conflict, or Refused for a special one."""
-        await self._database.write(_rename, role_id, name)
+        await self._database.write(rename_role, role_id, name, by)
 
-    async def delete(self, role_id: int) -> Role:
+    async def change(self, role_id: int, *, name: str | None = None, enabled: bool | None = None, by: Actor) -> Role:
+        """Rename a role and let it count or not, as one change; None leaves as it is. Raises what these raise."""
+        return await self._database.write(_change, role_id, name, enabled, by)
+
+    async def delete(self, role_id: int, *, by: Actor) -> Role:
         """Remove a role from all its holders and altogether, and return what it was; raises Refused."""
-        return await self._database.write(_delete, role_id)
+        return await self._database.write(_delete, role_id, by)
 
-    async def set_enabled(self, role_id: int, *, enabled: bool) -> None:
+    async def set_enabled(self, role_id: int, *, enabled: bool, by: Actor) -> None:
         """Let a role count or not; raises Refused for one that opens the console."""
-        await self._database.write(_set_enabled, role_id, enabled)
+        await self._database.write(_set_enabled, role_id, enabled, by)
 
-    async def add_rule(self, role_id: int, draft: RuleDraft) -> None:
-        """Add a rule; raises Invalid or Refused."""
-        await self._database.write(_add_rule, role_id, draft)
+    async def add_rule(self, role_id: int, draft: RuleDraft, *, by: Actor) -> RoleRule:
+        """Add a rule and return it; raises Invalid or Refused."""
+        return await self._database.write(add_rule, role_id, draft, by)
 
-    async def edit_rule(self, role_id: int, rule_id: int, draft: RuleDraft) -> None:
-        """Replace a rule; raises Invalid or NotFound."""
-        await self._database.write(_edit_rule, role_id, rule_id, draft)
+    async def edit_rule(self, role_id: int, rule_id: int, draft: RuleDraft, *, by: Actor) -> RoleRule:
+        """Replace a rule and return what it is now; raises Invalid or NotFound."""
+        return await self._database.write(edit_rule, role_id, rule_id, draft, by)
 
-    async def delete_rule(self, role_id: int, rule_id: int) -> None:
+    async def delete_rule(self, role_id: int, rule_id: int, *, by: Actor) -> None:
         """Remove a rule; raises NotFound."""
-        await self._database.write(lambda: _rule_row(role_id, rule_id).delete_instance())
+        await self._database.write(delete_rule, role_id, rule_id, by)
 
 
 def role_row(role_id: int) -> RoleRow:
@@ -153,17 +164,90 @@ def add_anonymous_role() -> None:
     RoleRow.create(name=ANONYMOUS, special=True, enabled=False)
 
 
+def check_grantable(role: RoleRow | Role) -> None:
+    """See that a role can be given to somebody; raises Refused."""
+    if role.special and role.name == ANONYMOUS:
+        raise Refused(N_("The role anonymous counts for everybody; it is granted to nobody."))
+
+
+def add_role(name: str, drafts: Iterable[RuleDraft], by: Actor) -> RoleRow:
+    """Make a role with rules within a transaction; raises Invalid or Conflict. For the modules that hold rows."""
+    row = RoleRow.create(name=_new_name(name))
+    record(by, "role.create", row.name)
+    for draft in drafts:
+        add_rule(row.id, draft, by)
+    return row
+
+
+def rename_role(role_id: int, name: str, by: Actor) -> None:
+    """Give a role another name within a transaction; raises as `Roles.rename`. For the modules that hold rows."""
+    row = _ordinary(role_id)
+    if row.name != name:
+        old, row.name = row.name, _new_name(name)
+        row.save()
+        record(by, "role.rename", name, old={"name": old}, new={"name": name})
+
+
+def drop_role_of_nobody(name: str, by: Actor) -> None:
+    """Remove an ordinary role that nobody has any more. For the modules that hold rows."""
+    row = RoleRow.get_or_none((RoleRow.name == name) & ~RoleRow.special)
+    if row is not None and not _load(row).holders and not _load(row).groups:
+        _delete(row.id, by)
+
+
+def add_rule(role_id: int, draft: RuleDraft, by: Actor) -> RoleRule:
+    """Add a rule within a transaction; raises Invalid or Refused. For the modules that hold rows."""
+    role = _with_rules(role_id)
+    row = RuleRow.create(role=role, **_checked(draft))
+    record(by, "rule.add", role.name, new=_values(row))
+    return _rule(row)
+
+
+def edit_rule(role_id: int, rule_id: int, draft: RuleDraft, by: Actor) -> RoleRule:
+    """Replace a rule within a transaction; raises Invalid or NotFound. For the modules that hold rows."""
+    row = _rule_row(role_id, rule_id)
+    old = _values(row)
+    for name, value in _checked(draft).items():
+        setattr(row, name, value)
+    row.save()
+    if old != _values(row):
+        record(by, "rule.edit", role_row(role_id).name, old=old, new=_values(row))
+    return _rule(row)
+
+
+def delete_rule(role_id: int, rule_id: int, by: Actor) -> None:
+    """Remove a rule within a transaction; raises NotFound. For the modules that hold rows."""
+    row = _rule_row(role_id, rule_id)
+    row.delete_instance()
+    record(by, "rule.delete", role_row(role_id).name, old=_values(row))
+
+
+def _named(name: str) -> Role | None:
+    row = RoleRow.get_or_none(RoleRow.name == name)
+    return None if row is None else _load(row)
+
+
 def _load(row: RoleRow) -> Role:
     rules = RuleRow.select().where(RuleRow.role == row.id).order_by(RuleRow.id)
     holders = UserRow.select().join(GrantRow).where(GrantRow.role == row.id).order_by(UserRow.name)
+    groups = GroupRow.select().join(GroupGrantRow).where(GroupGrantRow.role == row.id).order_by(GroupRow.name)
     return Role(
         row.id,
         row.name,
         row.special,
         row.enabled,
-        tuple(RoleRule(rule.id, rule.address, rule.repository, Level(rule.level), rule.comment) for rule in rules),
+        tuple(_rule(rule) for rule in rules),
         tuple(Holder(user.id, user.name) for user in holders),
+        tuple(Holder(group.id, group.name) for group in groups),
     )
+
+
+def _rule(row: RuleRow) -> RoleRule:
+    return RoleRule(row.id, row.address, row.repository, Level(row.level), row.comment)
+
+
+def _values(row: RuleRow) -> dict[str, str]:
+    return {name: getattr(row, name) for name in ("address", "repository", "level", "comment")}
 
 
 def _with_rules(role_id: int) -> RoleRow:
@@ -190,39 +274,30 @@ def _new_name(name: str) -> str:
     return name
 
 
-def _create(name: str) -> Role:
-    return _load(RoleRow.create(name=_new_name(name)))
-
-
-def _rename(role_id: int, name: str) -> None:
-    row = _ordinary(role_id)
-    if row.name != name:
-        row.name = _new_name(name)
-        row.save()
-
-
-def _delete(role_id: int) -> Role:
+def _delete(role_id: int, by: Actor) -> Role:
     row = _ordinary(role_id)
     role = _load(row)
     row.delete_instance()
+    rules = [f"{rule.repository} {rule.level} {rule.address}" for rule in role.rules]
+    holders = [holder.name for holder in (*role.holders, *role.groups)]
+    record(by, "role.delete", role.name, old={"rules": rules, "holders": holders})
     return role
 
 
-def _set_enabled(role_id: int, enabled: bool) -> None:
+def _set_enabled(role_id: int, enabled: bool, by: Actor) -> None:
     row = _with_rules(role_id)
+    if row.enabled != enabled:
+        record(by, "role.enable" if enabled else "role.disable", row.name)
     row.enabled = enabled
     row.save()
 
 
-def _add_rule(role_id: int, draft: RuleDraft) -> None:
-    RuleRow.create(role=_with_rules(role_id), **_checked(draft))
-
-
-def _edit_rule(role_id: int, rule_id: int, draft: RuleDraft) -> None:
-    row = _rule_row(role_id, rule_id)
-    for name, value in _checked(draft).items():
-        setattr(row, name, value)
-    row.save()
+def _change(role_id: int, name: str | None, enabled: bool | None, by: Actor) -> Role:
+    if name is not None:
+        rename_role(role_id, name, by)
+    if enabled is not None:
+        _set_enabled(role_id, enabled, by)
+    return _load(role_row(role_id))
 
 
 def _rule_row(role_id: int, rule_id: int) -> RuleRow:

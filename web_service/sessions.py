@@ -5,9 +5,9 @@ import secrets
 import time
 from collections.abc import Callable
 
+from web_service.accounts import User, load_users
 from web_service.db import Database
 from web_service.models import SessionRow, UserRow
-from web_service.users import User, load_users
 
 
 class Sessions:

@@ -3,7 +3,7 @@
 With a CA certificate at hand a token is signed by a short-lived P-256 key whose certificate `auth.key` signs; the
 header carries the chain (`x5c`). That is fifty times cheaper than RSA-4096 and rotates by itself. With a
 certificate that may not sign others, `auth.key` signs and `x5c` holds that certificate. With the key alone, the
-header carries its libtrust key id, which the Go registry 2.x and ours look up.
+header carries its key id, of the kind that the registry looks up (`tokens.keyid`).
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from shared.tokens import LEEWAY_SECONDS, Claims, Scope, algorithms_of, libtrust_key_id
+from shared.tokens import LEEWAY_SECONDS, Claims, Scope, algorithms_of, public_jwk
 from web_service.keygen import key_usage, signature_hash
-from web_service.keys import KeyPair, PrivateKey, may_sign_certificates
+from web_service.keys import KeyNaming, KeyPair, PrivateKey, key_id, may_sign_certificates
 
 _ROTATION: Final = timedelta(hours=12)
 _OVERLAP: Final = timedelta(hours=12)
@@ -50,22 +50,32 @@ class _Signer:
 
 
 class TokenIssuer:
-    """Signs tokens for one registry."""
+    """Signs tokens for one registry; `naming` is the kind of key id that it knows."""
 
     def __init__(
-        self, pair: KeyPair, *, issuer: str, audience: str, lifetime: float, clock: Callable[[], float] = time.time
+        self,
+        pair: KeyPair,
+        *,
+        issuer: str,
+        audience: str,
+        lifetime: float,
+        naming: KeyNaming = "libtrust",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.issuer = issuer
         self.audience = audience
         self.lifetime = int(lifetime)
+        self.key_id = key_id(pair.key.public_key(), naming)
+        """The id of the configured key: what an administrator can compare."""
         self._pair = pair
         self._clock = clock
         self._signer = self._new_signer()
 
-    @property
-    def key_id(self) -> str:
-        """The libtrust id of the configured key: what an administrator can compare."""
-        return libtrust_key_id(self._pair.key.public_key())
+    def jwks(self) -> dict[str, Any]:
+        """Return the public half of the configured key as a JSON Web Key Set (RFC 7517): what a registry may trust."""
+        public = self._pair.key.public_key()
+        named = {"kid": self.key_id, "alg": algorithms_of(public)[0], "use": "sig"}
+        return {"keys": [public_jwk(public) | named]}
 
     async def issue(
         self,

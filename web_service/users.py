@@ -3,57 +3,35 @@
 import re
 import time
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Final
 
 from web_service import roles
-from web_service.access import CONSOLE, Level, Rule, Subject
+from web_service.access import CONSOLE, Rule, Subject
+from web_service.accounts import User, load_user, load_users, public_rules, subject_named
+from web_service.audit import Actor, newest_line, record
+from web_service.cache import Cache
 from web_service.config import DEFAULT_ADMIN_PASSWORD
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused, Unavailable
-from web_service.models import GrantRow, RoleRow, RuleRow, SessionRow, UserRow
+from web_service.models import (
+    GrantRow,
+    GroupGrantRow,
+    MemberRow,
+    RefreshTokenRow,
+    RoleRow,
+    SessionRow,
+    UserRow,
+)
 from web_service.passwords import hash_password
 
 FIRST_ADMIN: Final = "admin"
 
+_MOST_LOOKED_UP: Final = 4096
+_LOOK_AGAIN_SECONDS: Final = 5.0
+
 _NAME = re.compile(r"\w[\w.@+-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRole:
-    """A role as its holder sees it; a disabled one grants nothing."""
-
-    id: int
-    name: str
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A user with all that decides on rights. `created` is epoch seconds.
-
-    `rules` are those of the user's enabled roles and, marked as public, those of the role `anonymous`.
-    """
-
-    id: int
-    name: str
-    enabled: bool
-    default_password: bool
-    language: str
-    created: int
-    roles: tuple[HeldRole, ...]
-    rules: tuple[Rule, ...]
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether users and roles may be changed."""
-        return any(role.enabled and role.name == roles.UI_ADMIN for role in self.roles)
-
-    @property
-    def may_browse(self) -> bool:
-        """Whether the console shows more than the user's own account."""
-        return self.is_admin or any(role.enabled and role.name == roles.UI_USER for role in self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +43,34 @@ class Credentials:
     enabled: bool
 
 
-class Users:
-    """All that can be asked and done about users; every method is one transaction."""
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """What was read when `line` was the newest of the audit trail, and until when it may be used again."""
 
-    def __init__(self, database: Database) -> None:
+    line: int
+    until: float
+    found: tuple[Credentials, User]
+
+
+class Users:
+    """All that can be asked and done about users; every method is one transaction, recorded in the audit trail."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._clock = clock
+        self._looked_up = Cache[_LookedUp](_MOST_LOOKED_UP)
 
     async def seed(self, password: str) -> bool:
         """Make the first administrator and the roles in an empty database; return whether it was empty."""
         return await self._database.write(_seed, password, hash_password(password))
 
     async def all(self) -> list[User]:
-        """Return every user, by name."""
+        """Return every user, robots among them, by name."""
         return await self._database.read(lambda: load_users(UserRow.select().order_by(UserRow.name)))
 
     async def get(self, user_id: int) -> User:
         """Return one user; raises NotFound."""
-        return await self._database.read(lambda: _one(_row(user_id)))
+        return await self._database.read(lambda: load_user(user_row(user_id)))
 
     async def named(self, name: str) -> User | None:
         """Return the user of that name."""
@@ -90,47 +79,75 @@ class Users:
 
     async def anonymous(self) -> tuple[Rule, ...] | None:
         """Return what counts for who has not signed in; None while everybody has to."""
-        return await self._database.read(_anonymous)
+        return await self._database.read(public_rules)
 
     async def subject(self, name: str) -> Subject:
         """Return of whom a decision can be explained: a user, or nobody for no name; raises NotFound."""
-        return await self._database.read(_subject, name)
+        return await self._database.read(subject_named, name)
+
+    async def look_up(self, name: str) -> tuple[Credentials, User] | None:
+        """Return a person and what the password is checked against; robots have none.
+
+        What was read before is used again while no line was added to the audit trail, which every change of rights
+        does, in whatever process; and no longer than a few seconds, for a database may be edited by hand.
+        """
+        held = self._looked_up.get(name)
+        if held is not None and held.until <= self._clock():
+            held = None
+        line, found = await self._database.read(_look_up, name, held.line if held else -1)
+        if held is not None and line == held.line:
+            return held.found
+        if found is not None:
+            self._looked_up.put(name, _LookedUp(line, self._clock() + _LOOK_AGAIN_SECONDS, found))
+        return found
 
     async def credentials(self, name: str) -> Credentials | None:
-        """Return what is needed to check a password."""
+        """Return what is needed to check a password; robots have none."""
         return await self._database.read(_credentials, name)
 
-    async def create(self, name: str, password_hash: str, *, enabled: bool = True) -> User:
-        """Add a user without roles; raises Invalid or Conflict."""
-        return await self._database.write(_create, check_name(name), password_hash, enabled)
+    async def create(self, name: str, password_hash: str, *, by: Actor, enabled: bool = True) -> User:
+        """Add a person without roles; raises Invalid or Conflict."""
+        return await self._database.write(_create, check_name(name), password_hash, enabled, by)
 
-    async def rename(self, user_id: int, name: str) -> User:
+    async def create_robot(self, name: str, rules: Collection[roles.RuleDraft] = (), *, by: Actor) -> User:
+        """Add a robot; with rules, also a role of its own that holds them. Raises Invalid or Conflict."""
+        return await self._database.write(add_robot, name, rules, by)
+
+    async def rename(self, user_id: int, name: str, *, by: Actor) -> User:
         """Give a user another name and return what it is now; raises Invalid or Conflict. Sessions go on."""
-        return await self._database.write(_rename, user_id, check_name(name))
+        return await self._database.write(_rename, user_id, check_name(name), by)
 
-    async def set_password(self, user_id: int, password_hash: str) -> None:
-        """Replace the password and end all sessions of the user."""
-        await self._database.write(_set_password, user_id, password_hash)
+    async def set_password(self, user_id: int, password_hash: str, *, by: Actor) -> None:
+        """Replace the password; all sessions and refresh tokens of the user end. Raises Refused for a robot."""
+        await self._database.write(_set_password, user_id, password_hash, by)
 
-    async def set_enabled(self, user_id: int, *, enabled: bool, by: int) -> None:
+    async def renew_hash(self, user_id: int, old_hash: str, new_hash: str) -> None:
+        """Store the same password under another hash, unless it was changed in the meantime."""
+        await self._database.write(_renew_hash, user_id, old_hash, new_hash)
+
+    async def set_enabled(self, user_id: int, *, enabled: bool, by: Actor) -> None:
         """Open or close an account; closing ends its sessions. Raises Refused for oneself and the last admin."""
         await self._database.write(_set_enabled, user_id, enabled, by)
+
+    async def change(self, user_id: int, *, name: str | None = None, enabled: bool | None = None, by: Actor) -> User:
+        """Rename, and open or close, an account as one change; None leaves as it is. Raises what these raise."""
+        return await self._database.write(_change, user_id, None if name is None else check_name(name), enabled, by)
 
     async def set_language(self, user_id: int, language: str) -> None:
         """Remember the language a user chose."""
         await self._database.write(_set_language, user_id, language)
 
-    async def delete(self, user_id: int, *, by: int) -> User:
+    async def delete(self, user_id: int, *, by: Actor) -> User:
         """Remove a user and return what it was. Raises Refused for oneself and the last admin."""
         return await self._database.write(_delete, user_id, by)
 
-    async def grant(self, user_id: int, role_id: int) -> None:
+    async def grant(self, user_id: int, role_id: int, *, by: Actor) -> None:
         """Give a role; giving it twice changes nothing. Raises Refused for `anonymous`, which is everybody's."""
-        await self._database.write(_grant, user_id, role_id)
+        await self._database.write(_grant, user_id, role_id, by)
 
-    async def revoke(self, user_id: int, role_id: int) -> None:
+    async def revoke(self, user_id: int, role_id: int, *, by: Actor) -> None:
         """Take a role away; raises Refused for UI_ADMIN of the last administrator."""
-        await self._database.write(_revoke, user_id, role_id)
+        await self._database.write(_revoke, user_id, role_id, by)
 
     async def default_password_in_use(self) -> bool:
         """Return whether the first administrator can still be signed in to by anybody, as far as can be known now."""
@@ -150,80 +167,43 @@ def check_name(name: str) -> str:
     return name
 
 
-def load_users(rows: Iterable[UserRow]) -> list[User]:
-    """Return the users of the rows; five queries, however many they are. For the modules that hold rows."""
-    users = list(rows)
-    ids = [row.id for row in users]
-    held: dict[int, list[HeldRole]] = {user_id: [] for user_id in ids}
-    grants = GrantRow.select(GrantRow, RoleRow).join(RoleRow).where(GrantRow.user.in_(ids)).order_by(RoleRow.name)
-    for grant in grants:
-        held[grant.user_id].append(HeldRole(grant.role.id, grant.role.name, grant.role.enabled))
-    rules = _rules({role.id: role for roles_ in held.values() for role in roles_ if role.enabled})
-    public = [replace(rule, public=True) for rule in _anonymous() or ()]
-    return [
-        User(
-            row.id,
-            row.name,
-            row.enabled,
-            row.default_password,
-            row.language,
-            row.created,
-            tuple(held[row.id]),
-            (*(replace(rule, user=row.name) for role in held[row.id] for rule in rules.get(role.id, ())), *public),
-        )
-        for row in users
-    ]
-
-
-def _rules(held: dict[int, HeldRole]) -> dict[int, list[Rule]]:
-    found: dict[int, list[Rule]] = {}
-    for row in RuleRow.select().where(RuleRow.role.in_(list(held))).order_by(RuleRow.id):
-        role = held[row.role_id]
-        rule = Rule(row.address, row.repository, Level(row.level), role.name, enabled=role.enabled)
-        found.setdefault(row.role_id, []).append(rule)
-    return found
-
-
-def _anonymous_role() -> HeldRole | None:
-    row = RoleRow.get_or_none((RoleRow.name == roles.ANONYMOUS) & RoleRow.special)
-    return None if row is None else HeldRole(row.id, row.name, row.enabled)
-
-
-def _anonymous() -> tuple[Rule, ...] | None:
-    role = _anonymous_role()
-    return tuple(_rules({role.id: role}).get(role.id, ())) if role and role.enabled else None
-
-
-def _subject(name: str) -> Subject:
-    row: UserRow | None = UserRow.get_or_none(UserRow.name == name) if name else None
-    role = _anonymous_role()
-    public = [rule for found in _rules({role.id: role} if role else {}).values() for rule in found]
-    if name and row is None:
-        raise NotFound(N_("There is no user named %(name)s."), name=name)
-    if row is None:
-        shut = "" if role and role.enabled else N_("The role anonymous is disabled: everybody has to sign in.")
-        return Subject("", tuple(public), shut, N_("Nobody deletes in the console without signing in."))
-    user = _one(row)
-    rules = [
-        replace(rule, user=name) for found in _rules({one.id: one for one in user.roles}).values() for rule in found
-    ]
-    return Subject(
-        name,
-        (*rules, *(replace(rule, public=True) for rule in public)),
-        "" if user.enabled else N_("This account is disabled."),
-        "" if user.may_browse else N_("The account does not include the console (role UI_USER)."),
-    )
-
-
-def _row(user_id: int) -> UserRow:
+def user_row(user_id: int) -> UserRow:
+    """Return the row of a user; raises NotFound. For the modules that hold rows."""
     row: UserRow | None = UserRow.get_or_none(UserRow.id == user_id)
     if row is None:
         raise NotFound(N_("There is no such user."))
     return row
 
 
-def _one(row: UserRow) -> User:
-    return load_users([row])[0]
+def add_robot(name: str, rules: Collection[roles.RuleDraft], by: Actor) -> User:
+    """Add a robot within a transaction; raises Invalid or Conflict. For the modules that hold rows."""
+    name = check_name(name)
+    _check_free(name)
+    row = UserRow.create(name=name, password_hash="", robot=True, created=int(time.time()))
+    record(by, "robot.create", name)
+    if rules:
+        GrantRow.create(user=row, role=roles.add_role(_own_role(name), rules, by))
+        record(by, "user.grant", name, new={"role": _own_role(name)})
+    return load_user(row)
+
+
+def check_an_admin_is_left() -> None:
+    """See within a transaction that somebody can administer after it; raises Refused, which undoes it."""
+    own = (
+        UserRow.select()
+        .join(GrantRow)
+        .join(RoleRow)
+        .where((RoleRow.name == roles.UI_ADMIN) & UserRow.enabled & ~UserRow.robot)
+    )
+    by_group = (
+        UserRow.select()
+        .join(MemberRow)
+        .join(GroupGrantRow, on=(GroupGrantRow.group == MemberRow.group))
+        .join(RoleRow)
+        .where((RoleRow.name == roles.UI_ADMIN) & UserRow.enabled & ~UserRow.robot)
+    )
+    if not own.exists() and not by_group.exists():
+        raise Refused(N_("This is the last administrator; make somebody else an administrator first."))
 
 
 def _seed(password: str, password_hash: str) -> bool:
@@ -242,24 +222,47 @@ def _seed(password: str, password_hash: str) -> bool:
 
 
 def _credentials(name: str) -> Credentials | None:
-    row = UserRow.get_or_none(UserRow.name == name)
+    row = UserRow.get_or_none((UserRow.name == name) & ~UserRow.robot)
     return None if row is None else Credentials(row.id, row.password_hash, row.enabled)
 
 
-def _create(name: str, password_hash: str, enabled: bool) -> User:
+def _look_up(name: str, known: int) -> tuple[int, tuple[Credentials, User] | None]:
+    """Return the newest line of the audit trail, read first, and unless that is known what is there of a person."""
+    line = newest_line()
+    row = UserRow.get_or_none((UserRow.name == name) & ~UserRow.robot) if line != known else None
+    return line, None if row is None else (Credentials(row.id, row.password_hash, row.enabled), load_user(row))
+
+
+def _create(name: str, password_hash: str, enabled: bool, by: Actor) -> User:
     _check_free(name)
-    return _one(
-        UserRow.create(name=name, password_hash=password_hash, enabled=enabled, created=int(time.time())),
-    )
+    row = UserRow.create(name=name, password_hash=password_hash, enabled=enabled, created=int(time.time()))
+    record(by, "user.create", name, new={"enabled": enabled})
+    return load_user(row)
 
 
-def _rename(user_id: int, name: str) -> User:
-    row = _row(user_id)
+def _rename(user_id: int, name: str, by: Actor) -> User:
+    row = user_row(user_id)
     if row.name != name:
         _check_free(name)
-        row.name = name
+        record(by, "user.rename", name, old={"name": row.name}, new={"name": name})
+        old, row.name = row.name, name
         row.save()
-    return _one(row)
+        if row.robot:
+            _rename_own_role(user_id, old, name, by)
+    return load_user(row)
+
+
+def _rename_own_role(robot_id: int, old: str, new: str, by: Actor) -> None:
+    """Let the role that was made for a robot keep its name, by which it is found when the robot is deleted."""
+    own = (GrantRow.user == robot_id) & (RoleRow.name == _own_role(old)) & ~RoleRow.special
+    grant = GrantRow.select().join(RoleRow).where(own).first()
+    if grant is not None:
+        roles.rename_role(grant.role_id, _own_role(new), by)
+
+
+def _own_role(robot: str) -> str:
+    """Return the name of the role that is made for a robot."""
+    return f"robot {robot}"[:64]
 
 
 def _check_free(name: str) -> None:
@@ -267,69 +270,81 @@ def _check_free(name: str) -> None:
         raise Conflict(N_("There is already a user named %(name)s."), name=name)
 
 
-def _set_password(user_id: int, password_hash: str) -> None:
-    row = _row(user_id)
+def _set_password(user_id: int, password_hash: str, by: Actor) -> None:
+    row = user_row(user_id)
+    if row.robot:
+        raise Refused(N_("A robot has no password; make an access token for it."))
     row.password_hash, row.default_password = password_hash, False
     row.save()
     _end_sessions(user_id)
+    record(by, "user.password", row.name)
 
 
-def _set_enabled(user_id: int, enabled: bool, by: int) -> None:
-    row = _row(user_id)
-    if not enabled:
-        if user_id == by:
-            raise Refused(N_("You cannot disable your own account."))
-        _keep_an_admin(user_id)
-        _end_sessions(user_id)
+def _renew_hash(user_id: int, old_hash: str, new_hash: str) -> None:
+    held = (UserRow.id == user_id) & (UserRow.password_hash == old_hash)
+    UserRow.update(password_hash=new_hash).where(held).execute()
+
+
+def _set_enabled(user_id: int, enabled: bool, by: Actor) -> None:
+    row = user_row(user_id)
+    if not enabled and user_id == by.user_id:
+        raise Refused(N_("You cannot disable your own account."))
+    if row.enabled != enabled:
+        record(by, "user.enable" if enabled else "user.disable", row.name)
     row.enabled = enabled
     row.save()
+    if not enabled:
+        check_an_admin_is_left()
+        _end_sessions(user_id)
+
+
+def _change(user_id: int, name: str | None, enabled: bool | None, by: Actor) -> User:
+    if name is not None:
+        _rename(user_id, name, by)
+    if enabled is not None:
+        _set_enabled(user_id, enabled, by)
+    return load_user(user_row(user_id))
 
 
 def _set_language(user_id: int, language: str) -> None:
-    row = _row(user_id)
+    row = user_row(user_id)
     row.language = language
     row.save()
 
 
-def _delete(user_id: int, by: int) -> User:
-    row = _row(user_id)
-    if user_id == by:
+def _delete(user_id: int, by: Actor) -> User:
+    row = user_row(user_id)
+    if user_id == by.user_id:
         raise Refused(N_("You cannot delete your own account."))
-    _keep_an_admin(user_id)
-    user = _one(row)
+    user = load_user(row)
     row.delete_instance()
+    check_an_admin_is_left()
+    if user.robot:
+        roles.drop_role_of_nobody(_own_role(user.name), by)
+    held = [role.name for role in user.roles if not role.group]
+    record(by, "robot.delete" if user.robot else "user.delete", user.name, old={"roles": held})
     return user
 
 
-def _grant(user_id: int, role_id: int) -> None:
-    user, role = _row(user_id), roles.role_row(role_id)
-    if role.special and role.name == roles.ANONYMOUS:
-        raise Refused(N_("The role anonymous counts for everybody; it is granted to nobody."))
-    GrantRow.insert(user=user, role=role).on_conflict_ignore().execute()
+def _grant(user_id: int, role_id: int, by: Actor) -> None:
+    user, role = user_row(user_id), roles.role_row(role_id)
+    roles.check_grantable(role)
+    if GrantRow.insert(user=user, role=role).on_conflict_ignore().as_rowcount().execute():
+        record(by, "user.grant", user.name, new={"role": role.name})
 
 
-def _revoke(user_id: int, role_id: int) -> None:
-    if roles.role_row(role_id).name == roles.UI_ADMIN:
-        _keep_an_admin(user_id)
-    GrantRow.delete().where((GrantRow.user == user_id) & (GrantRow.role == role_id)).execute()
-
-
-def _keep_an_admin(without: int) -> None:
-    """See that somebody can still administer when this user no longer does; raises Refused."""
-    admins = (
-        GrantRow.select(UserRow.id)
-        .join(RoleRow)
-        .switch(GrantRow)
-        .join(UserRow)
-        .where((RoleRow.name == roles.UI_ADMIN) & UserRow.enabled)
-    )
-    ids = {row.user.id for row in admins}
-    if ids == {without}:
-        raise Refused(N_("This is the last administrator; make somebody else an administrator first."))
+def _revoke(user_id: int, role_id: int, by: Actor) -> None:
+    role = roles.role_row(role_id)
+    if not GrantRow.delete().where((GrantRow.user == user_id) & (GrantRow.role == role_id)).execute():
+        return
+    if role.name == roles.UI_ADMIN:
+        check_an_admin_is_left()
+    record(by, "user.revoke", user_row(user_id).name, old={"role": role.name})
 
 
 def _end_sessions(user_id: int) -> None:
     SessionRow.delete().where(SessionRow.user == user_id).execute()
+    RefreshTokenRow.delete().where(RefreshTokenRow.user == user_id).execute()
 
 
 def _default_password_in_use() -> bool:

@@ -25,6 +25,17 @@ ISSUER = "test"
 SERVICE = "registry:5000"
 REALM = "http://localhost:8090/api/auth"
 _CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1(), "secp256k1": ec.SECP256K1()}
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 _EC_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
@@ -46,9 +57,9 @@ class Issued:
 
 @cache
 def private_key(kind: str = "RSA", name: str = "") -> PrivateKey:
-    """Return a key: RSA (2048 bits), Ed25519, or EC by the name of its curve; the same `name`, the same key."""
-    if kind == "RSA":
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """Return a key: RSA (or RSA-1024), Ed25519, or EC by the name of its curve; the same `name`, the same key."""
+    if kind.startswith("RSA"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:] or 2048))
     return ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ec.generate_private_key(_CURVES[kind])
 
 
@@ -58,10 +69,15 @@ def issue(
     issuer: Issued | None = None,
     name: str = "localhost",
     ca: bool | None = True,
+    path_length: int | None = None,
+    usage: str | None = None,
     begins: timedelta = timedelta(days=-1),
     ends: timedelta = timedelta(days=3650),
 ) -> Issued:
-    """Return a certificate, signed by itself unless an issuer is given; `ca` None leaves the extension out."""
+    """Return a certificate, signed by itself unless an issuer is given; `ca` None leaves the extension out.
+
+    `usage` names what its key usage permits, such as "key_cert_sign crl_sign"; None leaves that extension out.
+    """
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -74,7 +90,10 @@ def issue(
         .not_valid_after(now + ends)
     )
     if ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
+    if usage is not None:
+        permitted = {name: name in usage.split() for name in _USAGES}
+        builder = builder.add_extension(x509.KeyUsage(**permitted), critical=True)
     signer = issuer.key if issuer else key
     algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return Issued(builder.sign(signer, algorithm), key)

@@ -59,10 +59,12 @@ class Console:
         await self.page.get_by_role("link", name="Create user").click()
         await self.page.get_by_label("User name").fill(name)
         await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_label("May use the console").set_checked("UI_USER" in roles)
         await self.page.get_by_role("button", name="Create user").click()
         await expect(self.page.get_by_role("heading", name=name, exact=True)).to_be_visible()
         for role in roles:
-            await self.grant_role(role)
+            if role != "UI_USER":
+                await self.grant_role(role)
 
     async def create_role(self, name: str, *, repository: str, level: str) -> None:
         """Create a role with one rule."""
@@ -87,6 +89,19 @@ class Console:
         await expect(
             self.page.get_by_role("button", name="Disable" if enabled else "Enable", exact=True)
         ).to_be_visible()
+
+    async def make_token(self, name: str, *, limits: str = "") -> str:
+        """Make an access token on the page that is open, and return its secret, which only the next page shows."""
+        await self.page.get_by_label("Name", exact=True).fill(name)
+        await self.page.get_by_label("Limits", exact=True).fill(limits)
+        await self.page.get_by_role("button", name="Make a token").click()
+        return await self.new_secret()
+
+    async def new_secret(self) -> str:
+        """Return the secret that the page shows, and go on."""
+        secret = await self.page.locator("#secret").inner_text()
+        await self.page.get_by_role("link", name="I have copied it").click()
+        return secret
 
     async def repositories(self) -> list[str]:
         await self.open("/")

@@ -102,6 +102,58 @@ async def test_who_may_not_delete_is_not_offered_it(console):
     await expect(console.page.get_by_role("link", name="Delete team/kept:v1")).not_to_be_visible()
 
 
+async def test_a_token_signs_in_in_place_of_the_password_until_it_is_revoked(console, pair, developer, tmp_path):
+    await console.sign_in(developer, PASSWORD)
+    await console.open("/account")
+    secret = await console.make_token("laptop", limits="team/**:pull")
+    skopeo = Skopeo(pair.registry, tmp_path, developer, secret)
+    skopeo.login()
+    skopeo.pull("team/kept:latest")
+    await console.open("/account")
+    row = console.page.get_by_role("row", name="laptop")
+    await expect(row).to_contain_text("127.0.0.1")
+    await expect(row).to_contain_text("team/**:pull")
+    assert secret not in await console.page.content()
+    await row.get_by_role("button", name="Revoke the token laptop").click()
+    await expect(console.page.get_by_role("status")).to_contain_text("The token laptop was revoked.")
+    with pytest.raises(AssertionError, match=Skopeo.wrong_password):
+        skopeo.login()
+
+
+async def test_a_robot_is_made_pushes_and_is_seen_in_the_audit(console, pair, tmp_path):
+    page = console.page
+    await console.sign_in("admin", ADMIN_PASSWORD)
+    await page.get_by_role("link", name="Administration").click()
+    await page.get_by_role("link", name="Robots").click()
+    await page.get_by_role("link", name="Create robot account").click()
+    await page.get_by_label("Name").fill("ci")
+    await page.get_by_label("Rules").fill("built/**:push")
+    await page.get_by_role("button", name="Create robot account").click()
+    secret = await console.new_secret()
+    await expect(page.get_by_role("heading", name="ci", exact=True)).to_be_visible()
+    skopeo = Skopeo(pair.registry, tmp_path, "ci", secret)
+    skopeo.login()
+    skopeo.push(write_layout(tmp_path / "layout"), "built/app:latest")
+    await page.get_by_role("link", name="Audit").click()
+    await expect(page.get_by_role("row", name="robot account created")).to_contain_text("ci")
+    assert secret[9:] not in await page.content()
+
+
+@pytest.mark.usefixtures("developer")
+async def test_a_rule_is_tried_before_it_is_saved(console):
+    page = console.page
+    await console.sign_in("admin", ADMIN_PASSWORD)
+    await console.open("/role/index")
+    await page.get_by_role("link", name="write-all").click()
+    await page.get_by_label("Repository").fill("team/**")
+    await page.get_by_label("Level").select_option("deny")
+    await page.get_by_role("button", name="Try", exact=True).click()
+    await expect(page.get_by_role("row", name=WRITER).first).to_contain_text("lost")
+    await page.get_by_role("button", name="Back").click()
+    await expect(page.get_by_label("Repository")).to_have_value("team/**")
+    await expect(page.get_by_role("cell", name="deny")).not_to_be_visible()
+
+
 async def test_language_is_the_browsers_and_can_be_switched(pair, tmp_path):
     async with browser_page(pair.console_url, tmp_path, locale="zh-CN") as console:
         await console.open("/login")
@@ -109,6 +161,6 @@ async def test_language_is_the_browsers_and_can_be_switched(pair, tmp_path):
         await console.page.get_by_role("button", name="English").click()
         await console.sign_in("admin", ADMIN_PASSWORD)
         await console.page.get_by_role("button", name="简体中文").click()
+        await console.page.get_by_role("link", name="管理", exact=True).click()
         await expect(console.page.get_by_role("link", name="用户", exact=True)).to_be_visible()
-        await console.open("/user/index")
         assert await console.page.locator("html").get_attribute("lang") == "zh-CN"

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from hypothesis import settings
 
 from shared.config import Secret
+from tests.kit.actors import ADMIN
 from tests.kit.postgres import running_postgres
 from web_service import passwords
 from web_service.app import create_app, load_settings
@@ -232,24 +233,24 @@ class Console:
         self.new_client = new_client
 
     async def user(self, name, *roles, enabled=True):
-        user = await self.parts.users.create(name, _HASH, enabled=enabled)
+        user = await self.parts.users.create(name, _HASH, enabled=enabled, by=ADMIN)
         ids = {role.name: role.id for role in await self.parts.roles.all()}
         for role in roles:
-            await self.parts.users.grant(user.id, ids[role])
+            await self.parts.users.grant(user.id, ids[role], by=ADMIN)
         return await self.parts.users.get(user.id)
 
     async def open_to_everybody(self, *rules):
         """Enable the role anonymous with rules."""
         role = next(role for role in await self.parts.roles.all() if role.is_anonymous)
         for rule in rules:
-            await self.parts.roles.add_rule(role.id, rule)
-        await self.parts.roles.set_enabled(role.id, enabled=True)
+            await self.parts.roles.add_rule(role.id, rule, by=ADMIN)
+        await self.parts.roles.set_enabled(role.id, enabled=True, by=ADMIN)
 
     async def member_with(self, name, *rules, roles=("UI_USER",)):
         """Return the visitor of a new user with a role that holds these rules."""
-        role = await self.parts.roles.create(f"role of {name}")
+        role = await self.parts.roles.create(f"role of {name}", by=ADMIN)
         for rule in rules:
-            await self.parts.roles.add_rule(role.id, rule)
+            await self.parts.roles.add_rule(role.id, rule, by=ADMIN)
         return await self.member(name, *roles, role.name)
 
     async def visitor(self, name="", password=PASSWORD):

@@ -4,6 +4,7 @@ import jwt
 import pytest
 from aiohttp import encode_basic_auth
 
+from tests.kit.actors import ADMIN
 from web_service.events import Event
 from web_service.roles import RuleDraft
 
@@ -70,7 +71,7 @@ async def test_it_ends_with_the_role(console):
     visitor = await console.visitor()
     assert (await visitor.get("/")).status == 200
     role = next(role for role in await console.parts.roles.all() if role.is_anonymous)
-    await console.parts.roles.set_enabled(role.id, enabled=False)
+    await console.parts.roles.set_enabled(role.id, enabled=False, by=ADMIN)
     assert (await visitor.get("/")).status == 303
     assert (await ask(console, "repository:public/app:pull")).status == 401
 

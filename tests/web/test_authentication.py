@@ -1,11 +1,20 @@
 import asyncio
 
+import bcrypt
 import pytest
 
+from tests.kit.actors import ADMIN
 from web_service import authentication
-from web_service.authentication import MOST_FAILURES, REMEMBER_SECONDS, Authenticator
-from web_service.errors import Invalid, SignInFailed, TooManyFailures
+from web_service.access import Level
+from web_service.access_tokens import AccessTokens, Draft
+from web_service.audit import Audit, Via, Wanted
+from web_service.authentication import REMEMBER_SECONDS, Authenticator
+from web_service.errors import Invalid, Refused, SignInFailed, TooManyFailures
+from web_service.limits import Limit
+from web_service.opaque import Kind, new_secret
 from web_service.passwords import hash_password, verify_password
+from web_service.refresh_tokens import RefreshTokens
+from web_service.throttle import MOST_OF_BOTH as MOST_FAILURES
 
 PASSWORD = "a good password"
 HASH = hash_password(PASSWORD)
@@ -31,12 +40,14 @@ def verifications(monkeypatch):
 
 @pytest.fixture
 async def dev(users):
-    return await users.create("dev", HASH)
+    return await users.create("dev", HASH, by=ADMIN)
 
 
 @pytest.fixture
-async def authenticator(users, dev, clock, verifications):
-    authenticator = Authenticator(users, lambda: clock[0])
+async def authenticator(database, users, dev, clock, verifications):
+    authenticator = Authenticator(
+        users, AccessTokens(database), RefreshTokens(database, 1000), Audit(database), lambda: clock[0]
+    )
     yield authenticator
     await authenticator.close()
 
@@ -91,14 +102,14 @@ async def test_an_unknown_name_costs_a_verification_as_well(authenticator, verif
 
 async def test_a_changed_password_holds_at_once(authenticator, users, dev):
     await authenticator.authenticate("dev", PASSWORD, "10.0.0.1")
-    await users.set_password(dev.id, hash_password("another one"))
+    await users.set_password(dev.id, hash_password("another one"), by=ADMIN)
     with pytest.raises(SignInFailed):
         await authenticator.authenticate("dev", PASSWORD, "10.0.0.1")
     assert await authenticator.authenticate("dev", "another one", "10.0.0.1")
 
 
 async def test_a_disabled_account_is_told_so_to_who_knows_the_password_only(authenticator, users, dev):
-    await users.set_enabled(dev.id, enabled=False, by=1)
+    await users.set_enabled(dev.id, enabled=False, by=ADMIN)
     with pytest.raises(SignInFailed, match="disabled"):
         await authenticator.authenticate("dev", PASSWORD, "10.0.0.1")
     with pytest.raises(SignInFailed, match="wrong"):
@@ -121,11 +132,13 @@ async def test_a_guesser_must_wait_and_nobody_else(authenticator, clock, dev):
 
 
 @pytest.mark.parametrize(("name", "password"), [("x" * 65, "wrong"), ("dev", "x" * 1025)])
-async def test_nothing_is_kept_of_a_name_or_password_that_is_too_long(authenticator, verifications, name, password):
+async def test_nothing_is_kept_of_a_name_or_password_that_is_too_long(
+    authenticator, database, verifications, name, password
+):
     for _ in range(MOST_FAILURES + 1):
         with pytest.raises(SignInFailed, match="wrong"):
             await authenticator.authenticate(name, password, "10.0.0.1")
-    assert not authenticator._throttle._failures
+    assert not (await Audit(database).page(Wanted(action="signin."))).entries
     assert not authenticator._verdicts
     assert verifications == []
 
@@ -155,3 +168,92 @@ async def test_new_passwords_are_checked_and_hashed(authenticator):
 async def test_passwords_are_not_kept_in_memory(authenticator):
     await authenticator.authenticate("dev", PASSWORD, "10.0.0.1")
     assert PASSWORD.encode() not in repr(vars(authenticator)).encode()
+
+
+@pytest.fixture
+async def tokens(database):
+    return AccessTokens(database)
+
+
+async def test_an_old_hash_is_replaced_when_its_password_comes(authenticator, users, dev, verifications):
+    old = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    await users.set_password(dev.id, old, by=ADMIN)
+    with pytest.raises(SignInFailed):
+        await authenticator.authenticate("dev", "wrong", "10.0.0.1")
+    assert (await users.credentials("dev")).password_hash == old
+    assert (await authenticator.authenticate("dev", PASSWORD, "10.0.0.1")).name == "dev"
+    new = (await users.credentials("dev")).password_hash
+    assert new.startswith("$argon2id$")
+    before = len(verifications)
+    assert (await authenticator.authenticate("dev", PASSWORD, "10.0.0.1")).name == "dev"
+    assert len(verifications) == before
+    assert (await users.credentials("dev")).password_hash == new
+
+
+@pytest.mark.parametrize("name", ["dev", ""])
+async def test_a_program_may_show_an_access_token(authenticator, tokens, dev, name, verifications):
+    token, secret = await tokens.create(dev.id, Draft("ci", 1, (Limit("a/**", Level.PULL),)), by=ADMIN)
+    login = await authenticator.sign_in_program(name, secret, "10.0.0.1", Via.DOCKER)
+    assert (login.user, login.token.id, login.limits) == (dev, token.id, (Limit("a/**", Level.PULL),))
+    assert verifications == []
+    with pytest.raises(SignInFailed, match="wrong"):
+        await authenticator.authenticate("dev", secret, "10.0.0.1")  # not in the console
+
+
+async def test_a_token_that_is_not_valid_lets_nobody_in(authenticator, tokens, users, dev):
+    token, secret = await tokens.create(dev.id, Draft("ci", 1), by=ADMIN)
+    for name, shown in (("admin", secret), ("dev", new_secret(Kind.PERSONAL)), ("dev", secret[:-1] + "!")):
+        with pytest.raises(SignInFailed):
+            await authenticator.sign_in_program(name, shown, "10.0.0.1", Via.DOCKER)
+    await users.set_enabled(dev.id, enabled=False, by=ADMIN)
+    with pytest.raises(SignInFailed, match="disabled"):
+        await authenticator.sign_in_program("dev", secret, "10.0.0.1", Via.DOCKER)
+    await users.set_enabled(dev.id, enabled=True, by=ADMIN)
+    await tokens.revoke(dev.id, token.id, by=ADMIN)
+    with pytest.raises(SignInFailed, match="not valid"):
+        await authenticator.sign_in_program("dev", secret, "10.0.0.1", Via.DOCKER)
+
+
+async def test_a_robot_has_no_password_at_all(authenticator, users, tokens):
+    robot = await users.create_robot("ci", by=ADMIN)
+    _, secret = await tokens.create(robot.id, Draft("first", 0), by=ADMIN)
+    assert (await authenticator.sign_in_program("ci", secret, "10.0.0.1", Via.DOCKER)).user.robot
+    for password in ("", "guess"):
+        with pytest.raises(SignInFailed):
+            await authenticator.authenticate("ci", password, "10.0.0.1")
+    with pytest.raises(Refused, match="no password"):
+        await users.set_password(robot.id, HASH, by=ADMIN)
+
+
+async def test_refusals_are_recorded_with_their_reason_and_without_the_password(authenticator, database, users, dev):
+    await users.set_enabled(dev.id, enabled=False, by=ADMIN)
+    for name, secret in (("dev", "guess-1"), ("nobody", "guess-2"), ("dev", PASSWORD), ("x", new_secret(Kind.ROBOT))):
+        with pytest.raises(SignInFailed):
+            await authenticator.sign_in_program(name, secret, "10.0.0.1", Via.DOCKER)
+    entries = (await Audit(database).page(Wanted(action="signin."))).entries
+    assert [(one.actor, one.via, one.address, one.new["reason"]) for one in reversed(entries)] == [
+        ("dev", "docker", "10.0.0.1", "wrong password"),
+        ("nobody", "docker", "10.0.0.1", "unknown user"),
+        ("dev", "docker", "10.0.0.1", "account disabled"),
+        ("x", "docker", "10.0.0.1", "access token not valid"),
+    ]
+    assert "guess" not in str(entries)
+
+
+async def test_that_a_guesser_is_locked_out_is_recorded_once(authenticator, database, dev):
+    for _ in range(MOST_FAILURES + 5):
+        with pytest.raises(SignInFailed):
+            await authenticator.authenticate("dev", "guess", "10.6.6.6")
+    actions = [one.action for one in (await Audit(database).page(Wanted(action="signin."))).entries]
+    assert actions == ["signin.locked", *["signin.refused"] * MOST_FAILURES]
+
+
+async def test_a_refresh_token_lets_its_user_in_again(authenticator, database, users, dev):
+    tokens = RefreshTokens(database, 1000)
+    secret = await tokens.create(dev.id, "docker", by=ADMIN)
+    assert await authenticator.sign_in_again(secret, "10.0.0.1") == dev
+    for shown in (new_secret(Kind.REFRESH), "", PASSWORD):
+        with pytest.raises(SignInFailed, match="sign in again"):
+            await authenticator.sign_in_again(shown, "10.0.0.1")
+    refused = (await Audit(database).page(Wanted(action="signin.refused"))).entries
+    assert [one.new["reason"] for one in refused] == ["refresh token not valid"] * 3

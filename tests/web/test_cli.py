@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from shared.config import Secret
+from tests.kit.actors import ADMIN
 from web_service.cli import run
 from web_service.db import Database
 from web_service.roles import Roles, RuleDraft
@@ -110,6 +111,16 @@ def test_a_key_and_a_certificate_that_do_not_match_are_one_line(config_file, tmp
     said = refused(capsys, run(["serve", str(config_file)], variables))
     assert "two/auth.cert" in said
     assert "one/auth.key" in said
+
+
+@pytest.mark.parametrize("kind", ["ec", "ed25519"])
+def test_the_kind_of_key_that_was_asked_for_is_made_and_serves(config_file, tmp_path, kind):
+    places = ["--web-conf", f"{tmp_path}/{kind}", "--registry-conf", f"{tmp_path}/{kind}"]
+    assert run(["generate-keys", *places, "--type", kind], {}) == 0
+    variables = {"REGISTRY_AUTH_ENABLED": "true", "REGISTRY_AUTH_KEY": f"{tmp_path}/{kind}/auth.key"}
+    for naming in ("libtrust", "rfc7638"):
+        assert run(["check-config", str(config_file)], variables | {"WEB_TOKENS_KEYID": naming}) == 0
+    assert run(["check-config", str(config_file)], variables | {"WEB_TOKENS_KEYID": "other"}) == 2
 
 
 def test_a_port_in_use_is_one_line(config_file, environ, capsys):
@@ -221,10 +232,10 @@ def asked(config_file, environ, tmp_path):
         await database.open()
         users, roles = Users(database), Roles(database)
         await users.seed("admin")
-        role = await roles.create("team")
-        await roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "team/**", "pull"))
-        await roles.add_rule(role.id, RuleDraft("*", "team/secret", "deny"))
-        await users.grant((await users.create("dev", "hash")).id, role.id)
+        role = await roles.create("team", by=ADMIN)
+        await roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "team/**", "pull"), by=ADMIN)
+        await roles.add_rule(role.id, RuleDraft("*", "team/secret", "deny"), by=ADMIN)
+        await users.grant((await users.create("dev", "hash", by=ADMIN)).id, role.id, by=ADMIN)
         await database.close()
 
     asyncio.run(fill())
@@ -251,23 +262,20 @@ def test_a_decision_is_explained(asked, capsys, arguments, code, words):
 
 def test_a_decision_is_explained_in_json(asked, capsys):
     assert asked("dev", "team/secret", "pull", "--json") == 1
-    assert json.loads(capsys.readouterr().out) == {
+    told = json.loads(capsys.readouterr().out)
+    findings = [
+        ("team/**", "10.0.0.0/8", "pull", "other address"),
+        ("team/secret", "*", "deny", "denies"),
+    ]
+    keys = ("repository", "address", "level", "effect")
+    assert [tuple(one[key] for key in keys) for one in told.pop("findings")] == findings
+    assert told == {
         "user": "dev",
         "repository": "team/secret",
         "action": "pull",
         "address": "127.0.0.1",
         "allowed": False,
         "reason": "A rule of the role team denies it, whatever others allow.",
-        "rules": [
-            {
-                "role": "team",
-                "repository": "team/**",
-                "address": "10.0.0.0/8",
-                "level": "pull",
-                "effect": "other address",
-            },
-            {"role": "team", "repository": "team/secret", "address": "*", "level": "deny", "effect": "denies"},
-        ],
     }
 
 
@@ -275,6 +283,7 @@ def test_a_decision_is_explained_in_json(asked, capsys):
     ("arguments", "words"),
     [
         (["eve", "team/app", "pull"], "There is no user named eve."),
+        (["def", "team/app", "pull"], "There is no user named def. Did you mean dev?"),
         (["dev", "Team//app", "pull"], "a repository name has"),
         (["dev", "team/app", "fly"], "'fly' is none of pull, push, delete, *, ui-delete"),
         (["dev", "team/app", "pull", "--from", "10.0.0.0/8"], "10.0.0.0/8"),

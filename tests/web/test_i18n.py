@@ -109,6 +109,24 @@ def test_times_are_told_in_both_languages(languages):
     assert re.fullmatch(r"(1969-12-31|1970-01-01) \d\d:\d\d:00 [+-]\d{4}", english.moment(0))
 
 
+@pytest.mark.parametrize(
+    ("days", "english", "chinese"),
+    [
+        (334, "11 months ago", "11个月前"),
+        (320, "11 months ago", "11个月前"),
+        (366, "1 year ago", "1年前"),
+        (27, "4 weeks ago", "4周前"),
+        (6, "6 days ago", "6天前"),
+        (23 / 24, "23 hours ago", "23小时前"),
+        (-90, "in 3 months", "3个月后"),
+    ],
+)
+def test_a_time_is_not_told_in_a_unit_that_is_not_full(languages, days, english, chinese):
+    now = languages["en"].clock()
+    assert languages["en"].ago(now - days * 86400) == english
+    assert languages["zh-CN"].ago(now - days * 86400) == chinese
+
+
 def test_plurals_and_problems_are_translated(languages):
     problem = Invalid("A password has at least %(least)d characters.", least=8)
     assert languages["zh-CN"].problem(problem) == "密码至少需要 8 个字符。"

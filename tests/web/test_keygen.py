@@ -3,10 +3,11 @@ import stat
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from shared.config import ConfigError
-from web_service.keygen import Places, Wanted, generate
+from web_service import keygen
+from web_service.keygen import Places, Wanted, generate, new_key
 from web_service.keys import matches, may_sign_certificates, read_certificate, read_key
 
 EC = Wanted(kind="ec")
@@ -37,6 +38,24 @@ def test_secrets_are_for_their_owner_only(places):
     generate(places, EC, "refuse")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in places.all()}
     assert modes == {"auth.key": 0o600, "auth.cert": 0o644, "notification.token": 0o600}
+
+
+def test_ed25519_on_request(places):
+    generate(places, Wanted(kind="ed25519"), "refuse")
+    key, certificate = read_key(places.key), read_certificate(places.certificates[0])
+    assert isinstance(key, ed25519.Ed25519PrivateKey)
+    assert matches(key, certificate)
+    assert may_sign_certificates(certificate)
+
+
+def test_a_new_ec_key_has_one_thumbprint_for_every_registry(monkeypatch):
+    """The Go registry 3.x would compute another one for a coordinate that begins with a zero."""
+    curve = ec.SECP256R1()
+    keys = [ec.derive_private_key(number, curve) for number in range(1, 5000)]
+    short = next(key for key in keys if key.public_key().public_numbers().x >> 248 == 0)
+    offered = iter([short, keys[0]])
+    monkeypatch.setattr(keygen.ec, "generate_private_key", lambda _curve: next(offered))
+    assert new_key("ec") is keys[0]
 
 
 def test_the_default_is_rsa_4096_and_ec_is_p256(places):

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from shared.config import ConfigError
-from web_service.keys import may_sign_certificates, read_certificate, read_key, read_pair
+from shared.tokens import jwk_thumbprint, libtrust_key_id
+from web_service.keys import key_id, may_sign_certificates, read_certificate, read_key, read_pair
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
 
@@ -51,6 +52,11 @@ def _dsa():
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def _short():
+    key = rsa.generate_private_key(65537, 1024)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -59,6 +65,7 @@ def _dsa():
         (lambda: b"", "no private key in PEM form"),
         (_encrypted, "the key is encrypted"),
         (_dsa, "must be RSA, EC"),
+        (_short, "an RSA key of 1024 bits can be broken, it needs at least 2048; make a new pair"),
     ],
 )
 def test_an_unusable_key_is_one_line_that_names_file_and_key(tmp_path, content, reason):
@@ -80,6 +87,20 @@ def test_an_unusable_certificate_is_one_line(tmp_path):
     path.write_text("nothing")
     with pytest.raises(ConfigError, match=r"registry.auth.certificate: holds no certificate"):
         read_certificate(path)
+
+
+@pytest.mark.parametrize("kind", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1(), 2048], ids=str)
+def test_every_kind_of_key_that_signs_tokens_is_read(tmp_path, kind):
+    key = rsa.generate_private_key(65537, kind) if isinstance(kind, int) else ec.generate_private_key(kind)
+    path = tmp_path / "auth.key"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    assert read_key(path).private_numbers() == key.private_numbers()
+
+
+def test_a_key_is_named_as_the_registry_knows_it():
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    assert key_id(public, "libtrust") == libtrust_key_id(public)
+    assert key_id(public, "rfc7638") == jwk_thumbprint(public)
 
 
 def test_a_certificate_of_another_key_is_refused(tmp_path, keys):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from shared.config import ConfigError
+from tests.kit.actors import ADMIN
 from tests.kit.services import ROOT
 from web_service import db, migrations
 from web_service.access import Level
@@ -130,7 +131,7 @@ async def test_version_1_becomes_the_present_version_with_all_its_data(version_1
     assert await Sessions(database, 60, lambda: NOW).user("token") == boss
     kept = Event("e1", 7, "boss", "push", "team/app", "1.0", "sha256:1", "m", "10.0.0.1", "docker")
     assert (await Events(database).page(Wanted())).events == (kept,)
-    assert (await users.create("new", "hash")).id == 2
+    assert (await users.create("new", "hash", by=ADMIN)).id == 2
 
 
 OPEN = """

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.kit.actors import ADMIN
 from web_service.access import Level, Rule
 from web_service.errors import Conflict, Invalid, NotFound, Refused
 from web_service.models import RoleRow
@@ -26,14 +27,14 @@ async def test_a_new_database_has_the_roles_that_users_of_the_old_program_know(r
 
 
 async def test_rules_are_added_changed_and_deleted(roles):
-    role = await roles.create("team")
-    await roles.add_rule(role.id, RuleDraft(" 10.0.0.0/8 ", " team/** ", "push", " of the team "))
+    role = await roles.create("team", by=ADMIN)
+    await roles.add_rule(role.id, RuleDraft(" 10.0.0.0/8 ", " team/** ", "push", " of the team "), by=ADMIN)
     (rule,) = (await roles.get(role.id)).rules
     assert (rule.address, rule.repository, rule.level, rule.comment) == ("10.0.0.0/8", "team/**", "push", "of the team")
-    await roles.edit_rule(role.id, rule.id, RuleDraft("*", "other", "pull"))
+    await roles.edit_rule(role.id, rule.id, RuleDraft("*", "other", "pull"), by=ADMIN)
     (rule,) = (await roles.get(role.id)).rules
     assert (rule.address, rule.repository, rule.level, rule.comment) == ("*", "other", "pull", "")
-    await roles.delete_rule(role.id, rule.id)
+    await roles.delete_rule(role.id, rule.id, by=ADMIN)
     assert (await roles.get(role.id)).rules == ()
 
 
@@ -49,19 +50,19 @@ async def test_rules_are_added_changed_and_deleted(roles):
     ],
 )
 async def test_an_unusable_rule_is_refused_with_the_reason(roles, draft, reason):
-    role = await roles.create("team")
+    role = await roles.create("team", by=ADMIN)
     with pytest.raises(Invalid, match=reason.replace("{", r"\{")):
-        await roles.add_rule(role.id, draft)
+        await roles.add_rule(role.id, draft, by=ADMIN)
     assert (await roles.get(role.id)).rules == ()
 
 
 async def test_special_roles_are_left_alone(roles):
     role = await named(roles, "UI_ADMIN")
     for attempt in (
-        roles.delete(role.id),
-        roles.set_enabled(role.id, enabled=False),
-        roles.add_rule(role.id, RuleDraft("*", "**", "pull")),
-        roles.rename(role.id, "other"),
+        roles.delete(role.id, by=ADMIN),
+        roles.set_enabled(role.id, enabled=False, by=ADMIN),
+        roles.add_rule(role.id, RuleDraft("*", "**", "pull"), by=ADMIN),
+        roles.rename(role.id, "other", by=ADMIN),
     ):
         with pytest.raises(Refused):
             await attempt
@@ -70,27 +71,27 @@ async def test_special_roles_are_left_alone(roles):
 async def test_deleting_a_role_takes_it_from_all_its_holders(roles, users):
     role = await named(roles, "read-all")
     for name in ("one", "two"):
-        await users.grant((await users.create(name, "hash")).id, role.id)
+        await users.grant((await users.create(name, "hash", by=ADMIN)).id, role.id, by=ADMIN)
     assert [holder.name for holder in (await roles.get(role.id)).holders] == ["one", "two"]
-    assert (await roles.delete(role.id)).name == "read-all"
+    assert (await roles.delete(role.id, by=ADMIN)).name == "read-all"
     assert (await users.named("one")).roles == ()
     assert (await users.named("two")).rules == ()
 
 
 async def test_names_are_checked_and_taken_once(roles):
     with pytest.raises(Conflict):
-        await roles.create("read-all")
+        await roles.create("read-all", by=ADMIN)
     for name in ("", " x", "x" * 65, "<b>", "a\nb"):
         with pytest.raises(Invalid):
-            await roles.create(name)
+            await roles.create(name, by=ADMIN)
 
 
 async def test_what_is_not_there_is_not_found(roles):
-    role, other = await roles.create("one"), await named(roles, "read-all")
+    role, other = await roles.create("one", by=ADMIN), await named(roles, "read-all")
     for attempt in (
         roles.get(99),
-        roles.delete_rule(role.id, 99),
-        roles.edit_rule(role.id, other.rules[0].id, RuleDraft("*", "**", "pull")),
+        roles.delete_rule(role.id, 99, by=ADMIN),
+        roles.edit_rule(role.id, other.rules[0].id, RuleDraft("*", "**", "pull"), by=ADMIN),
     ):
         with pytest.raises(NotFound):
             await attempt
@@ -98,36 +99,40 @@ async def test_what_is_not_there_is_not_found(roles):
 
 async def test_a_role_is_renamed_and_stays_the_same(roles):
     role = await named(roles, "read-all")
-    await roles.rename(role.id, "readers")
+    await roles.rename(role.id, "readers", by=ADMIN)
     renamed = await roles.get(role.id)
     assert (renamed.name, renamed.rules) == ("readers", role.rules)
-    await roles.rename(role.id, "readers")
+    await roles.rename(role.id, "readers", by=ADMIN)
     for name, error in (("write-all", Conflict), ("UI_ADMIN", Conflict), ("", Invalid), ("a/b", Invalid)):
         with pytest.raises(error):
-            await roles.rename(role.id, name)
+            await roles.rename(role.id, name, by=ADMIN)
     with pytest.raises(NotFound):
-        await roles.rename(99, "other")
+        await roles.rename(99, "other", by=ADMIN)
 
 
 @pytest.mark.parametrize(
     ("repository", "level"), [("{user}/**", "push"), ("{team,{user}}/**", "pull"), ("secret/**", "deny")]
 )
 async def test_rules_may_deny_and_hold_the_name_of_the_user(roles, repository, level):
-    role = await roles.create("team")
-    await roles.add_rule(role.id, RuleDraft("*", repository, level))
+    role = await roles.create("team", by=ADMIN)
+    await roles.add_rule(role.id, RuleDraft("*", repository, level), by=ADMIN)
     assert [(rule.repository, rule.level) for rule in (await roles.get(role.id)).rules] == [(repository, level)]
 
 
 async def test_the_role_anonymous_has_rules_but_neither_holders_nor_an_end(roles, users):
     role = await named(roles, "anonymous")
     assert (role.is_anonymous, role.has_rules, role.enabled) == (True, True, False)
-    await roles.add_rule(role.id, RuleDraft("*", "public/**", "pull"))
+    await roles.add_rule(role.id, RuleDraft("*", "public/**", "pull"), by=ADMIN)
     assert await users.anonymous() is None
-    await roles.set_enabled(role.id, enabled=True)
+    await roles.set_enabled(role.id, enabled=True, by=ADMIN)
     assert await users.anonymous() == (Rule("*", "public/**", Level.PULL, "anonymous"),)
-    user = await users.create("dev", "hash")
+    user = await users.create("dev", "hash", by=ADMIN)
     assert user.rules == (Rule("*", "public/**", Level.PULL, "anonymous", public=True),)
-    for attempt in (roles.delete(role.id), roles.rename(role.id, "public"), users.grant(user.id, role.id)):
+    for attempt in (
+        roles.delete(role.id, by=ADMIN),
+        roles.rename(role.id, "public", by=ADMIN),
+        users.grant(user.id, role.id, by=ADMIN),
+    ):
         with pytest.raises(Refused):
             await attempt
 
@@ -146,8 +151,8 @@ async def test_a_role_of_ones_own_with_that_name_does_not_become_public(database
         lambda: RoleRow.update(special=False, enabled=True).where(RoleRow.name == "anonymous").execute()
     )
     own = await named(roles, "anonymous")
-    await roles.add_rule(own.id, RuleDraft("*", "**", "admin"))
-    await roles.create("anonymous-1")
+    await roles.add_rule(own.id, RuleDraft("*", "**", "admin"), by=ADMIN)
+    await roles.create("anonymous-1", by=ADMIN)
     assert await users.anonymous() is None
     await users.seed("admin")
     assert (await roles.get(own.id)).name == "anonymous-2"

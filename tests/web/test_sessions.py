@@ -1,5 +1,6 @@
 import pytest
 
+from tests.kit.actors import ADMIN, acting
 from web_service.models import SessionRow
 from web_service.sessions import Sessions
 
@@ -53,23 +54,23 @@ async def test_a_session_can_be_ended(sessions, admin):
 
 async def test_a_new_password_ends_all_sessions_of_the_user(sessions, admin, users):
     token = await sessions.start(admin.id)
-    await users.set_password(admin.id, "hash")
+    await users.set_password(admin.id, "hash", by=ADMIN)
     assert await sessions.user(token) is None
 
 
 async def test_a_disabled_user_has_no_session_and_gets_none_back(sessions, admin, users):
-    user = await users.create("dev", "hash")
+    user = await users.create("dev", "hash", by=ADMIN)
     token = await sessions.start(user.id)
-    await users.set_enabled(user.id, enabled=False, by=admin.id)
+    await users.set_enabled(user.id, enabled=False, by=acting(admin))
     assert await sessions.user(token) is None
-    await users.set_enabled(user.id, enabled=True, by=admin.id)
+    await users.set_enabled(user.id, enabled=True, by=acting(admin))
     assert await sessions.user(token) is None
 
 
 async def test_a_deleted_user_has_no_session(sessions, admin, users):
-    user = await users.create("dev", "hash")
+    user = await users.create("dev", "hash", by=ADMIN)
     token = await sessions.start(user.id)
-    await users.delete(user.id, by=admin.id)
+    await users.delete(user.id, by=acting(admin))
     assert await sessions.user(token) is None
 
 

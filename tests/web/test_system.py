@@ -4,9 +4,13 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import shutil
 import subprocess
+import time
+from pathlib import Path
 
 import aiohttp
+import jwt
 import pytest
 
 from shared.config import Secret
@@ -50,11 +54,23 @@ notifications:
 """
 
 
+@pytest.fixture(params=["x5c", "kid"])
+def named_by(request):
+    """How tokens name their key: by a chain of certificates, or auth.key alone by its libtrust id."""
+    return request.param
+
+
 @pytest.fixture
-async def walk(start, with_registry, unused_tcp_port, keys, tmp_path):
+def key(named_by, keys, tmp_path):
+    """The private key of the console, with its certificate beside it or without."""
+    return keys.key if named_by == "x5c" else Path(shutil.copy(keys.key, tmp_path))
+
+
+@pytest.fixture
+async def walk(start, with_registry, unused_tcp_port, keys, key, tmp_path):
     """A console and the Go registry that know each other."""
     address = f"127.0.0.1:{unused_tcp_port}"
-    config = with_registry(url=f"http://{address}/v2")
+    config = with_registry(url=f"http://{address}/v2", auth={"key": key})
     console = await start(dataclasses.replace(config, notifications=NotificationsConfig(token=Secret(SECRET))))
     path = tmp_path / "registry.yml"
     values = {"folder": tmp_path / "store", "address": address, "web_port": console.server.port}
@@ -106,10 +122,11 @@ async def seen(console, count):
     raise AssertionError(events)
 
 
-async def test_the_walk_push_see_pull_and_delete(walk):
+async def test_the_walk_push_see_pull_and_delete(walk, named_by):
     console, session = walk
     await console.user("writer", "write-all")
     headers = await bearer(console, "writer", "repository:team/app:pull,push")
+    assert {named_by} == {"x5c", "kid"} & jwt.get_unverified_header(headers["Authorization"].split()[1]).keys()
     assert await push(session, headers, "team/app", "1.0", created="2026-01-02T03:04:05Z") == 201
     assert await push(session, headers, "team/app", "latest", created="2026-01-02T03:04:05Z") == 201
     async with session.get("/v2/team/app/manifests/1.0", headers={**headers, "Accept": MANIFEST}) as response:
@@ -142,3 +159,16 @@ async def test_who_may_only_read_cannot_push_and_a_stranger_nothing(walk):
     async with session.get("/v2/", headers=headers) as response:
         assert response.status == 200
     assert await push(session, {"Authorization": "Bearer made.up.token"}, "team/app", "1.0") == 401
+
+
+async def test_a_token_is_good_until_it_expires(walk, monkeypatch):
+    console, session = walk
+    await console.user("writer", "write-all")
+    scope = "repository:team/app:pull,push"
+    assert await push(session, await bearer(console, "writer", scope), "team/app", "1.0") == 201
+    monkeypatch.setattr(console.parts.settings.issuer, "_clock", lambda: time.time() - 3600)
+    expired = await bearer(console, "writer", scope)
+    assert await push(session, expired, "team/app", "2.0") == 401
+    async with session.get("/v2/team/app/manifests/1.0", headers={**expired, "Accept": MANIFEST}) as response:
+        assert response.status == 401
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]

@@ -7,11 +7,11 @@ import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.x509.oid import NameOID
 
-from shared.tokens import Claims, Scope, libtrust_key_id
+from shared.tokens import Claims, Scope, jwk_thumbprint, libtrust_key_id
 from web_service.keygen import self_signed
 from web_service.keys import KeyPair
 from web_service.tokens import TokenIssuer
@@ -24,9 +24,9 @@ def key():
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def issuer(key, certificate, clock=time.time):
+def issuer(key, certificate, clock=time.time, naming="libtrust"):
     pair = KeyPair(key, certificate)
-    return TokenIssuer(pair, issuer="test", audience="registry:5000", lifetime=600, clock=clock)
+    return TokenIssuer(pair, issuer="test", audience="registry:5000", lifetime=600, naming=naming, clock=clock)
 
 
 def parts(token):
@@ -110,6 +110,38 @@ async def test_the_key_alone_signs_with_its_libtrust_id(key):
         "kid": libtrust_key_id(key.public_key()),
     }
     assert jwt.decode(issued.token, key.public_key(), ["ES256"], audience="registry:5000")["sub"] == "dev"
+
+
+KINDS = {
+    "RS256": lambda: rsa.generate_private_key(65537, 2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+@pytest.mark.parametrize("algorithm", KINDS)
+@pytest.mark.parametrize(("naming", "named"), [("libtrust", libtrust_key_id), ("rfc7638", jwk_thumbprint)])
+async def test_the_key_set_is_what_proves_the_tokens_of_the_key_alone(algorithm, naming, named):
+    key = KINDS[algorithm]()
+    issuing = issuer(key, None, naming=naming)
+    (document,) = issuing.jwks()["keys"]
+    assert (document["kid"], document["alg"], document["use"]) == (named(key.public_key()), algorithm, "sig")
+    assert not {"d", "p", "q", "k"} & document.keys()
+    issued = await issuing.issue("dev", PULL)
+    header = json.loads(parts(issued.token)[0])
+    assert header == {"alg": algorithm, "typ": "JWT", "kid": document["kid"]}
+    assert jwt.decode(issued.token, jwt.PyJWK(document), [algorithm], audience="registry:5000")["sub"] == "dev"
+
+
+async def test_an_ed25519_authority_signs_leaves_of_p256():
+    key = ed25519.Ed25519PrivateKey.generate()
+    certificate = self_signed(key, "ca", 30)
+    issued = await issuer(key, certificate).issue("dev", PULL)
+    leaf, root = chain(issued.token)
+    leaf.verify_directly_issued_by(root)
+    assert root == certificate
+    assert jwt.decode(issued.token, leaf.public_key(), ["ES256"], audience="registry:5000")["sub"] == "dev"
 
 
 async def test_an_rsa_key_alone_signs_rs256():

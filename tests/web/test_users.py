@@ -2,9 +2,11 @@ import asyncio
 
 import pytest
 
+from tests.kit.actors import ADMIN, acting
 from web_service.access import Level, Rule
 from web_service.errors import Conflict, Invalid, NotFound, Refused
-from web_service.roles import RuleDraft
+from web_service.models import UserRow
+from web_service.roles import Roles, RuleDraft
 from web_service.users import Users, check_name
 
 
@@ -31,18 +33,18 @@ async def test_seeding_happens_once(users):
 
 async def test_the_default_password_is_gone_once_it_was_changed(users):
     (admin,) = await users.all()
-    await users.set_password(admin.id, "hash")
+    await users.set_password(admin.id, "hash", by=ADMIN)
     assert not await users.default_password_in_use()
     assert (await users.credentials("admin")).password_hash == "hash"
 
 
 async def test_a_user_has_the_rules_of_enabled_roles_only(users, roles):
-    user = await users.create("dev", "hash")
+    user = await users.create("dev", "hash", by=ADMIN)
     assert (user.roles, user.rules, user.may_browse) == ((), (), False)
     by_name = await ids(roles)
-    await roles.add_rule(by_name["read-all"], RuleDraft("10.*", "x/**", "push"))
-    await users.grant(user.id, by_name["read-all"])
-    await users.grant(user.id, by_name["UI_USER"])
+    await roles.add_rule(by_name["read-all"], RuleDraft("10.*", "x/**", "push"), by=ADMIN)
+    await users.grant(user.id, by_name["read-all"], by=ADMIN)
+    await users.grant(user.id, by_name["UI_USER"], by=ADMIN)
     user = await users.named("dev")
     assert user.rules == (
         Rule("*", "**", Level.PULL, "read-all", user="dev"),
@@ -50,18 +52,18 @@ async def test_a_user_has_the_rules_of_enabled_roles_only(users, roles):
     )
     assert user.may_browse
     assert not user.is_admin
-    await roles.set_enabled(by_name["read-all"], enabled=False)
+    await roles.set_enabled(by_name["read-all"], enabled=False, by=ADMIN)
     user = await users.get(user.id)
     assert user.rules == ()
     assert [(role.name, role.enabled) for role in user.roles] == [("UI_USER", True), ("read-all", False)]
 
 
 async def test_granting_twice_is_granting_once(users, roles):
-    user, by_name = await users.create("dev", "hash"), await ids(roles)
+    user, by_name = await users.create("dev", "hash", by=ADMIN), await ids(roles)
     for _ in range(2):
-        await users.grant(user.id, by_name["read-all"])
+        await users.grant(user.id, by_name["read-all"], by=ADMIN)
     assert len((await users.get(user.id)).roles) == 1
-    await users.revoke(user.id, by_name["read-all"])
+    await users.revoke(user.id, by_name["read-all"], by=ADMIN)
     assert (await users.get(user.id)).roles == ()
 
 
@@ -79,57 +81,62 @@ def test_unusable_names(name):
 
 
 async def test_a_name_is_taken_once(users):
-    await users.create("dev", "hash")
+    await users.create("dev", "hash", by=ADMIN)
     with pytest.raises(Conflict):
-        await users.create("dev", "hash")
+        await users.create("dev", "hash", by=ADMIN)
 
 
 async def test_two_at_the_same_moment_make_one_user(users):
-    results = await asyncio.gather(*(users.create("dev", "hash") for _ in range(5)), return_exceptions=True)
+    results = await asyncio.gather(*(users.create("dev", "hash", by=ADMIN) for _ in range(5)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["Conflict"] * 4 + ["User"]
 
 
 async def test_the_last_administrator_stays(users, roles):
     (admin,) = await users.all()
     ui_admin = (await ids(roles))["UI_ADMIN"]
-    other = await users.create("other", "hash")
+    other = await users.create("other", "hash", by=ADMIN)
     for attempt in (
-        users.revoke(admin.id, ui_admin),
-        users.delete(admin.id, by=other.id),
-        users.set_enabled(admin.id, enabled=False, by=other.id),
+        users.revoke(admin.id, ui_admin, by=ADMIN),
+        users.delete(admin.id, by=acting(other)),
+        users.set_enabled(admin.id, enabled=False, by=acting(other)),
     ):
         with pytest.raises(Refused, match="last administrator"):
             await attempt
-    await users.grant(other.id, ui_admin)
-    await users.set_enabled(other.id, enabled=False, by=admin.id)
+    await users.grant(other.id, ui_admin, by=ADMIN)
+    await users.set_enabled(other.id, enabled=False, by=acting(admin))
     with pytest.raises(Refused, match="last administrator"):
-        await users.revoke(admin.id, ui_admin)
-    await users.set_enabled(other.id, enabled=True, by=admin.id)
-    await users.delete(admin.id, by=other.id)
+        await users.revoke(admin.id, ui_admin, by=ADMIN)
+    await users.set_enabled(other.id, enabled=True, by=acting(admin))
+    await users.delete(admin.id, by=acting(other))
     assert [user.name for user in await users.all()] == ["other"]
 
 
 async def test_of_two_administrators_who_delete_each_other_one_stays(users, roles):
     (admin,) = await users.all()
-    other = await users.create("other", "hash")
-    await users.grant(other.id, (await ids(roles))["UI_ADMIN"])
-    attempts = users.delete(admin.id, by=other.id), users.delete(other.id, by=admin.id)
+    other = await users.create("other", "hash", by=ADMIN)
+    await users.grant(other.id, (await ids(roles))["UI_ADMIN"], by=ADMIN)
+    attempts = users.delete(admin.id, by=acting(other)), users.delete(other.id, by=acting(admin))
     results = await asyncio.gather(*attempts, return_exceptions=True)
     assert sum(isinstance(result, Refused) for result in results) == 1
     assert len(await users.all()) == 1
 
 
 async def test_nobody_deletes_or_disables_himself(users, roles):
-    user = await users.create("dev", "hash")
-    await users.grant(user.id, (await ids(roles))["UI_ADMIN"])
+    user = await users.create("dev", "hash", by=ADMIN)
+    await users.grant(user.id, (await ids(roles))["UI_ADMIN"], by=ADMIN)
     with pytest.raises(Refused, match="your own"):
-        await users.delete(user.id, by=user.id)
+        await users.delete(user.id, by=acting(user))
     with pytest.raises(Refused, match="your own"):
-        await users.set_enabled(user.id, enabled=False, by=user.id)
+        await users.set_enabled(user.id, enabled=False, by=acting(user))
 
 
 async def test_who_is_not_there_is_not_found(users):
-    for attempt in (users.get(99), users.delete(99, by=1), users.set_password(99, "x"), users.grant(99, 1)):
+    for attempt in (
+        users.get(99),
+        users.delete(99, by=ADMIN),
+        users.set_password(99, "x", by=ADMIN),
+        users.grant(99, 1, by=ADMIN),
+    ):
         with pytest.raises(NotFound):
             await attempt
     assert await users.named("nobody") is None
@@ -138,7 +145,7 @@ async def test_who_is_not_there_is_not_found(users):
 
 async def test_a_number_that_no_column_holds_is_no_role(users):
     with pytest.raises((Invalid, NotFound)):
-        await users.grant(1, 2**70)
+        await users.grant(1, 2**70, by=ADMIN)
 
 
 async def test_the_chosen_language_is_kept(users):
@@ -148,38 +155,82 @@ async def test_the_chosen_language_is_kept(users):
 
 
 async def test_a_user_is_renamed_and_stays_the_same(users, roles):
-    user, by_name = await users.create("dev", "hash"), await ids(roles)
-    await users.grant(user.id, by_name["read-all"])
-    renamed = await users.rename(user.id, "devi")
+    user, by_name = await users.create("dev", "hash", by=ADMIN), await ids(roles)
+    await users.grant(user.id, by_name["read-all"], by=ADMIN)
+    renamed = await users.rename(user.id, "devi", by=ADMIN)
     assert (renamed.id, renamed.name, [role.name for role in renamed.roles]) == (user.id, "devi", ["read-all"])
     assert {rule.user for rule in renamed.rules} == {"devi"}
     assert (await users.credentials("devi")).password_hash == "hash"
     assert await users.named("dev") is None
-    assert (await users.rename(user.id, "devi")).name == "devi"
+    assert (await users.rename(user.id, "devi", by=ADMIN)).name == "devi"
 
 
 @pytest.mark.parametrize(("name", "error"), [("admin", Conflict), ("a b", Invalid), ("", Invalid), ("a*", Invalid)])
 async def test_a_user_is_not_renamed_to_what_is_taken_or_no_name(users, name, error):
-    user = await users.create("dev", "hash")
+    user = await users.create("dev", "hash", by=ADMIN)
     with pytest.raises(error):
-        await users.rename(user.id, name)
+        await users.rename(user.id, name, by=ADMIN)
     assert (await users.get(user.id)).name == "dev"
 
 
 async def test_who_does_not_exist_is_not_renamed(users):
     with pytest.raises(NotFound):
-        await users.rename(99, "dev")
+        await users.rename(99, "dev", by=ADMIN)
 
 
 async def test_of_whom_a_decision_is_explained(users, roles):
-    user, by_name = await users.create("dev", "hash"), await ids(roles)
-    await users.grant(user.id, by_name["read-all"])
-    await roles.set_enabled(by_name["read-all"], enabled=False)
+    user, by_name = await users.create("dev", "hash", by=ADMIN), await ids(roles)
+    await users.grant(user.id, by_name["read-all"], by=ADMIN)
+    await roles.set_enabled(by_name["read-all"], enabled=False, by=ADMIN)
     subject = await users.subject("dev")
     assert [(rule.role, rule.enabled, rule.user) for rule in subject.rules] == [("read-all", False, "dev")]
     assert (subject.shut, "UI_USER" in subject.console_shut) == ("", True)
-    await users.set_enabled(user.id, enabled=False, by=0)
+    await users.set_enabled(user.id, enabled=False, by=ADMIN)
     assert (await users.subject("dev")).shut == "This account is disabled."
     assert "everybody has to sign in" in (await users.subject("")).shut
     with pytest.raises(NotFound, match="no user named nobody"):
         await users.subject("nobody")
+
+
+CHANGES = {
+    "password": lambda users, _, dev, __: users.set_password(dev.id, "new", by=ADMIN),
+    "disabled": lambda users, _, dev, __: users.set_enabled(dev.id, enabled=False, by=ADMIN),
+    "deleted": lambda users, _, dev, __: users.delete(dev.id, by=ADMIN),
+    "renamed": lambda users, _, dev, __: users.rename(dev.id, "devi", by=ADMIN),
+    "role revoked": lambda users, _, dev, role: users.revoke(dev.id, role, by=ADMIN),
+    "role disabled": lambda _, roles, __, role: roles.set_enabled(role, enabled=False, by=ADMIN),
+    "role deleted": lambda _, roles, __, role: roles.delete(role, by=ADMIN),
+    "rule added": lambda _, roles, __, role: roles.add_rule(role, RuleDraft("*", "x", "deny"), by=ADMIN),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_is_looked_up_again_is_never_older_than_a_change(database, users, roles, change):
+    """Also when it was made by another process, here another object without the memory of the first."""
+    dev, role = await users.create("dev", "hash", by=ADMIN), (await ids(roles))["read-all"]
+    await users.grant(dev.id, role, by=ADMIN)
+    before = await users.look_up("dev")
+    assert before[1].rules
+    assert await users.look_up("dev") is before  # nothing has changed, and nothing was read
+    await CHANGES[change](Users(database), Roles(database), dev, role)
+    after = await users.look_up("dev")
+    assert after != before
+    assert (after and after[1]) == await users.named("dev")
+
+
+async def test_what_was_changed_by_hand_is_seen_after_a_few_seconds(database, roles):
+    clock = [0.0]
+    users = Users(database, lambda: clock[0])
+    await users.seed("admin")
+    assert (await users.look_up("admin"))[1].enabled
+    await database.write(lambda: UserRow.update(enabled=False).execute())
+    clock[0] += 5
+    assert not (await users.look_up("admin"))[1].enabled
+
+
+async def test_nobody_is_looked_up_each_time(users):
+    assert await users.look_up("dev") is None
+    await users.create("dev", "hash", by=ADMIN)
+    assert (await users.look_up("dev"))[0].password_hash == "hash"
+    await users.create_robot("ci", by=ADMIN)
+    assert await users.look_up("ci") is None

@@ -32,6 +32,32 @@ async def test_the_walk_create_a_user_and_give_it_a_role(console):
     assert (await console.parts.users.named("dev")).roles == ()
 
 
+@pytest.mark.parametrize(("fields", "roles"), [({"browses": "on"}, ["UI_USER"]), ({}, [])], ids=["ticked", "not"])
+async def test_a_new_user_may_use_the_console_if_that_is_ticked_as_it_is_at_first(console, fields, roles):
+    admin = await console.admin()
+    assert 'name="browses" checked' in await admin.text("/user/add")
+    assert (await admin.post("/user/create", name="dev", password="dev-password", **fields)).status == 303
+    assert [role.name for role in (await console.parts.users.named("dev")).roles] == roles
+    page = await (await admin.post("/user/create", name="dev", password="dev-password", **fields)).text()
+    assert ('name="browses" checked' in page) == bool(roles)
+
+
+async def test_the_navigation_holds_what_one_may_use(console):
+    admin, dev, nobody = await console.admin(), await console.member("dev", "UI_USER"), await console.member("nobody")
+    sections = ("user/index", "group/index", "role/index", "robot/index", "access", "audit/index", "status")
+    for path in sections:
+        page = await admin.text(f"/{path}")
+        assert [one for one in sections if f'<a href="/{one}"' not in page] == []
+        assert page.count('aria-current="page"') == 1
+        assert f'<a href="/{path}" aria-current="page"' in page
+    assert 'href="/audit/index"' not in await admin.text("/")
+    assert "Administration" in await admin.text("/")
+    for visitor in (dev, nobody):
+        page = await visitor.text("/account")
+        assert "Administration" not in page
+        assert 'href="/status"' not in page
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "words"),
     [

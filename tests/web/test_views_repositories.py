@@ -3,6 +3,7 @@
 import pytest
 from yarl import URL
 
+from tests.kit.actors import ADMIN
 from tests.web.conftest import OCI_MANIFEST
 from web_service.access import Level
 from web_service.roles import RuleDraft
@@ -13,10 +14,10 @@ EVIL = "<script>alert(1)</script>"
 
 async def with_rule(console, name, repository, level="pull", *, roles=("UI_USER",)):
     user = await console.user(name, *roles)
-    role = await console.parts.roles.create(f"role of {name}")
+    role = await console.parts.roles.create(f"role of {name}", by=ADMIN)
     address = "local" if level == Level.UI_DELETE else "*"
-    await console.parts.roles.add_rule(role.id, RuleDraft(address, repository, level))
-    await console.parts.users.grant(user.id, role.id)
+    await console.parts.roles.add_rule(role.id, RuleDraft(address, repository, level), by=ADMIN)
+    await console.parts.users.grant(user.id, role.id, by=ADMIN)
     return await console.visitor(name)
 
 

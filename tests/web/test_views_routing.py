@@ -1,10 +1,12 @@
 """Every route of the table, for everyone who may knock."""
 
 import re
-import sqlite3
 
 import pytest
 
+from tests.kit.actors import ADMIN
+from tests.kit.reading import contents
+from web_service.access_tokens import Draft
 from web_service.roles import RuleDraft
 from web_service.views import ROUTES
 from web_service.views.routing import Needs, Route
@@ -33,13 +35,17 @@ def ids(routes):
 
 
 async def furnished(console, registry):
-    """A console with an image, a user and a role to work on; returns the values of the paths."""
+    """A console with an image, a user and more to work on; returns the values of the paths."""
     registry.add_image("team/app", "1.0")
     subject = await console.user("subject", "read-all")
-    role = await console.parts.roles.create("some role")
-    await console.parts.roles.add_rule(role.id, RuleDraft("*", "x", "pull"))
+    role = await console.parts.roles.create("some role", by=ADMIN)
+    await console.parts.roles.add_rule(role.id, RuleDraft("*", "x", "pull"), by=ADMIN)
     rule = (await console.parts.roles.get(role.id)).rules[0].id
-    return {"{name:.+}": "team/app", "{tag}": "1.0", "{rule:": str(rule), "/user": subject.id, "/role": role.id}
+    token, _ = await console.parts.access_tokens.create(subject.id, Draft("token", 1), by=ADMIN)
+    group = await console.parts.groups.create("some group", by=ADMIN)
+    robot = await console.parts.users.create_robot("robot", by=ADMIN)
+    ids = {"/user": subject.id, "/role": role.id, "/group": group.id, "/robot": robot.id}
+    return {"{name:.+}": "team/app", "{tag}": "1.0", "{rule:": str(rule), "{token:": str(token.id), **ids}
 
 
 def filled(path, values):
@@ -47,8 +53,8 @@ def filled(path, values):
     for part in path.split("/"):
         if part.startswith("{id:"):
             parts.append(str(values[f"/{path.split('/')[1]}"]))
-        elif part.startswith("{rule:"):
-            parts.append(values["{rule:"])
+        elif part.startswith(("{rule:", "{token:")):
+            parts.append(values[part[: part.index(":") + 1]])
         else:
             parts.append(values.get(part, part))
     return "/".join(parts)
@@ -114,22 +120,22 @@ async def test_each_route_is_open_to_administrators_but_deletion_of_images(conso
 async def test_a_form_that_is_not_ours_changes_nothing(console, registry, fields, headers):
     values = await furnished(console, registry)
     member = await console.member("boss", "UI_ADMIN", "UI_DELETE")
-    before = contents(console)
+    before = contents(console.parts.database.place)
     for route in CHANGES:
         response = await member.post(filled(route.path, values), headers=headers, **fields)
         assert (route, response.status) == (route, 403)
-    assert contents(console) == before
+    assert contents(console.parts.database.place) == before
     assert "1.0" in registry.tags["team/app"]
 
 
 async def test_no_page_changes_anything_by_get(console, registry):
     values = await furnished(console, registry)
     member = await console.member("boss", "UI_ADMIN", "UI_DELETE")
-    before = contents(console)
+    before = contents(console.parts.database.place)
     for route in ROUTES:
         response = await member.get(filled(route.path, values))
         assert response.status < 500
-    assert contents(console) == before
+    assert contents(console.parts.database.place) == before
     assert {method for method, _, _ in registry.requests} <= {"GET", "HEAD"}
 
 
@@ -139,13 +145,6 @@ async def test_a_form_with_the_origin_of_the_page_is_accepted(console):
     for headers in ({"Origin": origin}, {"Sec-Fetch-Site": "same-origin"}, {}):
         response = await admin.post("/role/create", headers=headers, name="role" + "".join(headers))
         assert response.status == 303
-
-
-def contents(console):
-    with sqlite3.connect(console.parts.database.place) as connection:
-        dump = list(connection.iterdump())
-    connection.close()
-    return dump
 
 
 def test_what_says_nothing_is_for_signed_in_users():
@@ -202,7 +201,8 @@ async def test_without_accounts_everything_is_open_but_what_is_about_accounts(st
     registry.add_image("team/app", "1.0")
     console = await start(with_registry(auth={"enabled": False}))
     visitor = await console.visitor()
-    values = {"{name:.+}": "team/app", "{tag}": "1.0", "{rule:": "1", "/user": 1, "/role": 1}
+    ids = dict.fromkeys(("/user", "/role", "/group", "/robot"), 1)
+    values = {"{name:.+}": "team/app", "{tag}": "1.0", "{rule:": "1", "{token:": "1", **ids}
     for route in PAGES:
         if route.method == "GET":
             response = await visitor.get(filled(route.path, values))

@@ -7,6 +7,14 @@ import jwt
 import pytest
 from aiohttp import encode_basic_auth
 
+from tests.kit.actors import ADMIN
+from tests.web.conftest import PASSWORD
+from web_service.access import Level
+from web_service.access_tokens import Draft
+from web_service.asked import Asked
+from web_service.audit import Wanted
+from web_service.limits import Limit
+from web_service.opaque import Kind, new_secret
 from web_service.roles import RuleDraft
 
 SCOPE = "repository:team/app:pull,push"
@@ -89,21 +97,21 @@ async def test_the_subject_is_who_signed_in_whatever_the_account_parameter_says(
 
 async def test_rules_look_at_the_address(console):
     user = await console.user("dev")
-    role = await console.parts.roles.create("remote")
-    await console.parts.users.grant(user.id, role.id)
-    await console.parts.roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "**", "push"))
+    role = await console.parts.roles.create("remote", by=ADMIN)
+    await console.parts.users.grant(user.id, role.id, by=ADMIN)
+    await console.parts.roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "**", "push"), by=ADMIN)
     response = await console.token(user="dev", password="correct horse", scope=SCOPE)
     assert access(await response.json()) == []
-    await console.parts.roles.add_rule(role.id, RuleDraft("127.0.0.0/8", "**", "pull"))
+    await console.parts.roles.add_rule(role.id, RuleDraft("127.0.0.0/8", "**", "pull"), by=ADMIN)
     response = await console.token(user="dev", password="correct horse", scope=SCOPE)
     assert access(await response.json()) == ["repository:team/app:pull"]
 
 
 async def test_a_forwarded_address_of_a_stranger_is_not_believed(console):
     user = await console.user("dev")
-    role = await console.parts.roles.create("remote")
-    await console.parts.users.grant(user.id, role.id)
-    await console.parts.roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "**", "push"))
+    role = await console.parts.roles.create("remote", by=ADMIN)
+    await console.parts.users.grant(user.id, role.id, by=ADMIN)
+    await console.parts.roles.add_rule(role.id, RuleDraft("10.0.0.0/8", "**", "push"), by=ADMIN)
     client = await console.new_client(console.server)
     headers = {"Authorization": encode_basic_auth("dev", "correct horse"), "X-Forwarded-For": "10.1.1.1"}
     response = await client.get("/api/auth", params={"scope": SCOPE}, headers=headers)
@@ -112,7 +120,7 @@ async def test_a_forwarded_address_of_a_stranger_is_not_believed(console):
 
 async def test_a_disabled_role_grants_nothing(console):
     user = await console.user("dev", "write-all")
-    await console.parts.roles.set_enabled(user.roles[0].id, enabled=False)
+    await console.parts.roles.set_enabled(user.roles[0].id, enabled=False, by=ADMIN)
     response = await console.token(user="dev", password="correct horse", scope=SCOPE)
     assert access(await response.json()) == []
 
@@ -120,7 +128,9 @@ async def test_a_disabled_role_grants_nothing(console):
 @pytest.mark.parametrize("password", ["with:colon:s", "密码密码密码密码", "pässwörter", " blanks "])
 async def test_passwords_may_hold_anything(console, password):
     user = await console.user("dev")
-    await console.parts.users.set_password(user.id, await console.parts.authenticator.hash_new("dev", password))
+    await console.parts.users.set_password(
+        user.id, await console.parts.authenticator.hash_new("dev", password), by=ADMIN
+    )
     assert (await console.token(user="dev", password=password)).status == 200
 
 
@@ -211,7 +221,9 @@ async def test_a_form_with_a_password_gets_a_token(console):
         ({"grant_type": "password", "username": "admin"}, 400, "invalid_request"),
         ({"grant_type": "password", "username": "admin", "password": "admin", "service": "x"}, 400, "invalid_request"),
         ({"grant_type": "password", "username": "admin", "password": "admin", "scope": "x"}, 400, "invalid_request"),
-        ({"grant_type": "refresh_token", "refresh_token": "x"}, 400, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token", "refresh_token": "x"}, 401, "invalid_grant"),
+        ({"grant_type": "refresh_token"}, 400, "invalid_request"),
+        ({"grant_type": "client_credentials"}, 400, "unsupported_grant_type"),
         ({}, 400, "unsupported_grant_type"),
     ],
 )
@@ -255,3 +267,93 @@ async def test_a_name_without_end_fills_no_log(console, caplog):
     assert "The user name or the password is wrong." in page
     assert max(len(str(getattr(record, "fields", ""))) for record in caplog.records) < 2000
     assert len(page) < 20_000
+
+
+async def exchanged(console, refresh_token, **fields):
+    return await post(console, grant_type="refresh_token", refresh_token=refresh_token, **fields)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_client_that_asks_for_it_keeps_a_refresh_token_in_place_of_the_password(console, method):
+    user = await console.user("dev", "read-all")
+    if method == "GET":
+        response = await console.token(user="dev", password=PASSWORD, offline_token="true", client_id="docker")
+    else:
+        form = {"grant_type": "password", "username": "dev", "password": PASSWORD, "client_id": "docker"}
+        response = await post(console, **form, access_type="offline")
+    refresh = (await response.json())["refresh_token"]
+    (held,) = await console.parts.refresh_tokens.of_user(user.id)
+    assert (held.client, held.last_address) == ("docker", "127.0.0.1")
+    answer = await exchanged(console, refresh, scope="repository:a:pull,push", service="registry:5000")
+    body = await answer.json()
+    assert (answer.status, body["scope"], body["refresh_token"]) == (200, "repository:a:pull", refresh)
+    claims = jwt.decode(body["access_token"], options={"verify_signature": False})
+    assert (claims["sub"], claims["access"][0]["actions"]) == ("dev", ["pull"])
+    await console.parts.refresh_tokens.revoke(user.id, held.id, by=ADMIN)
+    answer = await exchanged(console, refresh)
+    assert (answer.status, (await answer.json())["error"]) == (401, "invalid_grant")
+    assert "WWW-Authenticate" in answer.headers
+
+
+async def test_nobody_gets_a_refresh_token_unasked_or_by_an_access_token(console):
+    user = await console.user("dev")
+    assert "refresh_token" not in await (await console.token(user="dev", password=PASSWORD)).json()
+    _, secret = await console.parts.access_tokens.create(user.id, Draft("ci", 1), by=ADMIN)
+    response = await console.token(user="dev", password=secret, offline_token="true")
+    assert response.status == 200
+    assert "refresh_token" not in await response.json()
+    assert await console.parts.refresh_tokens.of_user(user.id) == []
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_an_unknown_secret_of_any_kind_is_refused(console, kind):
+    assert (await exchanged(console, new_secret(kind))).status == 401
+    assert (await console.token(user="admin", password=new_secret(kind))).status == 401
+
+
+async def test_a_refresh_token_is_no_password(console):
+    await console.user("dev")
+    response = await console.token(user="dev", password=PASSWORD, offline_token="true")
+    refresh = (await response.json())["refresh_token"]
+    assert (await console.token(user="dev", password=refresh)).status == 401
+
+
+async def test_an_access_token_gives_what_its_owner_may_within_its_limits(console):
+    user = await console.user("dev", "write-all")
+    limits = (Limit("team/**", Level.PULL),)
+    token, secret = await console.parts.access_tokens.create(user.id, Draft("ci", 1, limits), by=ADMIN)
+    for scope, granted in (("team/app:pull,push", ["pull"]), ("other:pull", None)):
+        response = await console.token(user="dev", password=secret, scope=f"repository:{scope}")
+        access = jwt.decode((await response.json())["token"], options={"verify_signature": False})["access"]
+        assert [one["actions"] for one in access] == ([granted] if granted else [])
+    await console.parts.access_tokens.revoke(user.id, token.id, by=ADMIN)
+    assert (await console.token(user="dev", password=secret)).status == 401
+
+
+async def test_a_robot_logs_in_with_its_token_and_acts_under_its_own_name(console):
+    robot = await console.parts.users.create_robot("ci", [RuleDraft("*", "team/**", "push")], by=ADMIN)
+    _, secret = await console.parts.access_tokens.create(robot.id, Draft("first", 0), by=ADMIN)
+    response = await console.token(user="ci", password=secret, scope="repository:team/app:pull,push")
+    claims = jwt.decode((await response.json())["token"], options={"verify_signature": False})
+    assert (claims["sub"], claims["access"][0]["actions"]) == ("ci", ["pull", "push"])
+
+
+async def test_what_is_asked_for_is_remembered_for_trials(console):
+    await console.user("dev", "read-all")
+    await console.token(user="dev", password=PASSWORD, scope="repository:a:pull,push")
+    asked = {one.asked for one in await console.parts.asked.since(1)}
+    assert asked == {
+        Asked("dev", "127.0.0.1", "a", "pull", allowed=True),
+        Asked("dev", "127.0.0.1", "a", "push", allowed=False),
+    }
+
+
+async def test_logins_and_refusals_are_in_the_audit_trail(console):
+    await console.user("dev")
+    await console.token(user="dev", password=PASSWORD)
+    await console.token(user="dev", password="wrong")
+    await console.token(user="dev", password=PASSWORD, scope="repository:a:pull")  # a pull is an event, no login
+    entries = (await console.parts.audit.page(Wanted(action="signin"))).entries
+    refused = (await console.parts.audit.page(Wanted(action="signin.refused"))).entries
+    assert [(one.actor, one.via, one.address) for one in entries] == [("dev", "docker", "127.0.0.1")]
+    assert [(one.actor, one.new) for one in refused] == [("dev", {"reason": "wrong password"})]

@@ -43,8 +43,12 @@ async def delete(request: web.Request) -> web.StreamResponse:
     name = visit.user.name if visit.user else CONSOLE
     await browser.delete(repository, digest, Caller(name, visit.client.address))
     _log.info("image deleted", extra=logs.fields(repository=repository, tag=tag, digest=digest, user=name))
+    tags = sorted(gone)
+    await request.app[PARTS].audit.record(
+        visit.actor, "image.delete", f"{repository}@{digest}"[:255], repository=repository, tags=tags
+    )
     notice = translate(
-        request, N_("Deleted %(image)s."), image=", ".join(f"{repository}:{one}" for one in sorted(gone))
+        request, N_("Deleted %(image)s."), image=", ".join(f"{repository}:{one}" for one in tags)
     )
     left = [one for one in await browser.repositories([repository]) if one.tags]
     return redirect(request, f"/repo/tags/{repository}" if left else "/", notice)

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from shared import logs
 from shared.proxies import identify
+from web_service.accounts import User
 from web_service.errors import N_, NotFound, Problem, Refused
-from web_service.users import User
 from web_service.views import answers
 from web_service.views.forms import cookie
 from web_service.views.page import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, form, redirect, render

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any, Final
 
 import aiohttp_jinja2
@@ -21,9 +22,18 @@ _LONGEST_NOTICE: Final = 1000
 
 
 async def render(
-    request: web.Request, template: str, *, status: int = 200, problem: Problem | None = None, **context: Any
+    request: web.Request,
+    template: str,
+    *,
+    status: int = 200,
+    problem: Problem | None = None,
+    here: str = "/",
+    **context: Any,
 ) -> web.Response:
-    """Return a page in the visitor's language; with a problem, also its status."""
+    """Return a page in the visitor's language; with a problem, also its status.
+
+    `here` is where a page that answers a form can be had by GET, for who changes the language there.
+    """
     visit, parts = request[VISIT], request.app[PARTS]
     user = visit.user
     insecure = user is not None and user.is_admin and await parts.users.default_password_in_use()
@@ -31,9 +41,10 @@ async def render(
         "user": user,
         "lang": visit.language.code,
         "languages": NAMES,
+        "now": time.time(),
         "csrf": visit.csrf,
         "settings": parts.settings,
-        "here": request.path_qs,
+        "here": request.path_qs if request.method in ("GET", "HEAD") else here,
         "section": request.path.strip("/").partition("/")[0],
         "may_browse": not parts.settings.has_accounts or (user is not None and user.may_browse),
         "may_look": visit.public is not None,

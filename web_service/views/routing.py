@@ -12,9 +12,10 @@ from aiohttp import web
 from shared.draining import InFlight
 from shared.proxies import Client
 from web_service.access import Rule
+from web_service.accounts import User
+from web_service.audit import Actor, Via
 from web_service.i18n import Language
 from web_service.parts import Parts
-from web_service.users import User
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -64,6 +65,12 @@ class Visit:
     token: str = ""
     token_is_new: bool = False
     facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, for the audit trail."""
+        user = self.user
+        return Actor(user.name if user else "", Via.CONSOLE, self.client.address, user.id if user else 0)
 
     @property
     def csrf(self) -> str:

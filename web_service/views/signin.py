@@ -5,6 +5,7 @@ import logging
 from aiohttp import web
 
 from shared import logs
+from web_service.audit import Actor, Via
 from web_service.authentication import LONGEST_NAME
 from web_service.errors import SignInFailed
 from web_service.i18n import NAMES
@@ -36,6 +37,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     await parts.sessions.end(cookie(request, SESSION_COOKIE))
     token = await parts.sessions.start(user.id)
     visit.facts["user"] = user.name
+    await parts.audit.record(Actor(user.name, Via.CONSOLE, visit.client.address, user.id), "signin", user.name)
     response = redirect(request, target if user.may_browse or target != "/" else "/account")
     set_cookie(request, response, SESSION_COOKIE, token, max_age=parts.sessions.lifetime)
     return response
@@ -43,6 +45,9 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 
 async def sign_out(request: web.Request) -> web.StreamResponse:
     """End the session."""
+    visit = request[VISIT]
+    if visit.user is not None:
+        await request.app[PARTS].audit.record(visit.actor, "signout", visit.user.name)
     await request.app[PARTS].sessions.end(cookie(request, SESSION_COOKIE))
     response = redirect(request, "/login")
     response.del_cookie(SESSION_COOKIE)

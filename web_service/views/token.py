@@ -1,33 +1,38 @@
 """/api/auth: the token endpoint that docker, podman, containerd, helm and others log in to.
 
-GET carries Basic credentials (Docker token specification), POST a form with grant_type=password (its OAuth 2
-variant, tried first by containerd). GET without credentials gets what the role `anonymous` allows, while that is
-enabled. What is granted is what was asked for and is allowed; nothing is a valid grant.
+GET carries Basic credentials (Docker token specification); POST a form with grant_type password or refresh_token (its
+OAuth 2 variant, tried first by containerd). In place of a password an access token is accepted. A client that asks for
+it (offline_token=true, access_type=offline) gets a refresh token to keep instead of the password. GET without
+credentials gets what the role `anonymous` allows, while that is enabled.
 """
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiohttp import web
 
-from shared.tokens import CATALOG_SCOPE_NAME, LIST_ACTION, REPOSITORY, InvalidScope, Scope, parse_scopes
-from web_service.access import Rule, decide, readable, unreadable
-from web_service.authentication import LONGEST_NAME
+from shared.tokens import InvalidScope, Scope, parse_scopes
+from web_service.asked import Asked
+from web_service.audit import Actor, Via
+from web_service.authentication import LONGEST_NAME, Login
 from web_service.errors import SignInFailed, TooManyFailures
+from web_service.granting import Asker, Granted, grant
 from web_service.parts import Parts
 from web_service.tokens import Issued, TokenIssuer
 from web_service.views import answers
 from web_service.views.forms import posted
 from web_service.views.routing import PARTS, VISIT
 
-_SWITCHED_OFF: Final = "This server issues no tokens: authentication is switched off (registry.auth.enabled is false)."
+SWITCHED_OFF: Final = "This server issues no tokens: authentication is switched off (registry.auth.enabled is false)."
+"""Also said by the other endpoints about tokens."""
 
 _LONGEST_LOGGED: Final = 1000
 """Characters of scopes in a log line: anybody may ask for as many as a request holds."""
+_GRANT_TYPES: Final = ("password", "refresh_token")
 
 
 class _BadRequest(Exception):
@@ -36,118 +41,115 @@ class _BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
+    """What a client shows and wants. `refresh_token` stands in place of name and password; `client` names itself."""
+
     name: str
-    password: str
+    secret: str
     scopes: tuple[Scope, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Who asks, from where, and what counts for them; no `name` means that nobody has signed in."""
-
-    name: str
-    address: str
-    rules: tuple[Rule, ...]
-    is_admin: bool = False
+    offline: bool = False
+    client: str = ""
+    refresh_token: str = ""
 
 
 async def get_token(request: web.Request) -> web.StreamResponse:
     """Answer a request with Basic credentials, or without any."""
     parts = request.app[PARTS]
     if parts.settings.issuer is None:
-        return answers.error(404, _SWITCHED_OFF)
+        return answers.error(404, SWITCHED_OFF)
+    query = request.query
     try:
-        scopes = _checked(parts, request.query.getall("service", []), request.query.getall("scope", []))
+        scopes = _checked(parts, query.getall("service", []), query.getall("scope", []))
     except _BadRequest as problem:
         return answers.error(400, str(problem))
     header = request.headers.get("Authorization")
     public = await parts.users.anonymous() if header is None else None
     if public is not None:
-        asker = _Asker("", request[VISIT].client.address, public)
-        request[VISIT].facts["scope"] = _logged(scopes)
+        asker = Asker("", request[VISIT].client.address, public)
         return await _issue(request, parts.settings.issuer, asker, scopes)
     credentials = _basic(header or "")
     if credentials is None:
         return _unauthorized(parts, "A user name and a password are needed.")
-    return await _answer(request, parts.settings.issuer, _Wish(*credentials, scopes))
+    offline = query.get("offline_token", "").lower() in ("true", "1")
+    wish = _Wish(*credentials, scopes, offline, query.get("client_id", ""))
+    return await _answer(request, parts.settings.issuer, wish)
 
 
 async def post_token(request: web.Request) -> web.StreamResponse:
-    """Answer a form with grant_type=password; there are no refresh tokens."""
+    """Answer a form with grant_type password or refresh_token."""
     parts = request.app[PARTS]
     if parts.settings.issuer is None:
-        return answers.error(404, _SWITCHED_OFF)
+        return answers.error(404, SWITCHED_OFF)
     form = await posted(request)
     fields = {key: form.getall(key) for key in form}
-    if fields.get("grant_type") != ["password"]:
-        message = "Only grant_type=password is supported."
+    if " ".join(fields.get("grant_type", [])) not in _GRANT_TYPES:
+        message = "grant_type must be password or refresh_token."
         return answers.error(400, message, extra=_oauth("unsupported_grant_type", message))
     try:
-        scopes = _checked(parts, fields.get("service", []), fields.get("scope", []))
-        name, password = _single(fields, "username"), _single(fields, "password")
+        wish = _posted_wish(parts, fields)
     except _BadRequest as problem:
         return answers.error(400, str(problem), extra=_oauth("invalid_request", str(problem)))
-    return await _answer(request, parts.settings.issuer, _Wish(name, password, scopes))
+    return await _answer(request, parts.settings.issuer, wish)
+
+
+def _posted_wish(parts: Parts, fields: Mapping[str, list[str]]) -> _Wish:
+    scopes = _checked(parts, fields.get("service", []), fields.get("scope", []))
+    offline, client = fields.get("access_type") == ["offline"], " ".join(fields.get("client_id", []))
+    if "refresh_token" in fields["grant_type"]:
+        return _Wish("", "", scopes, client=client, refresh_token=_single(fields, "refresh_token"))
+    return _Wish(_single(fields, "username"), _single(fields, "password"), scopes, offline, client)
 
 
 async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web.Response:
     parts, visit = request.app[PARTS], request[VISIT]
-    visit.facts["scope"] = _logged(wish.scopes)
     try:
-        user = await parts.authenticator.authenticate(wish.name, wish.password, visit.client.address)
+        login = await _sign_in(parts, wish, visit.client.address)
     except TooManyFailures as problem:
         visit.facts["claimed"] = wish.name[:LONGEST_NAME]
         return answers.error(429, str(problem), headers={"Retry-After": str(problem.seconds)})
     except SignInFailed as problem:
-        visit.facts["claimed"] = wish.name[:LONGEST_NAME]
+        visit.facts |= {"claimed": wish.name[:LONGEST_NAME], "scope": _logged(wish.scopes)}
         return _unauthorized(parts, str(problem))
-    asker = _Asker(user.name, visit.client.address, user.rules, user.is_admin)
-    return await _issue(request, issuer, asker, wish.scopes)
+    user, by = login.user, Actor(login.user.name, Via.DOCKER, visit.client.address, login.user.id)
+    more = {}
+    if wish.offline and login.token is None:
+        agent = wish.client or request.headers.get("User-Agent", "")
+        more["refresh_token"] = await parts.refresh_tokens.create(user.id, agent, by=by)
+    if wish.refresh_token:
+        more["refresh_token"] = wish.refresh_token
+    elif not wish.scopes:  # what `docker login` asks for
+        await parts.audit.record(by, "signin", user.name, **({"token": login.token.name} if login.token else {}))
+    asker = Asker(user.name, visit.client.address, user.rules, login.limits, user.is_admin)
+    return await _issue(request, issuer, asker, wish.scopes, more)
 
 
-async def _issue(request: web.Request, issuer: TokenIssuer, asker: _Asker, wanted: Sequence[Scope]) -> web.Response:
-    visit = request[VISIT]
-    granted = _granted(asker, wanted, visit.facts)
-    more, less = _readable(asker, granted)
-    issued = await issuer.issue(asker.name, granted, readable=more, unreadable=less)
-    visit.facts |= {"user": asker.name, "granted": _logged(granted), "jti": issued.token_id}
-    return web.json_response(_body(issued, granted, oauth=request.method == "POST"))
+async def _sign_in(parts: Parts, wish: _Wish, address: str) -> Login:
+    if not wish.refresh_token:
+        return await parts.authenticator.sign_in_program(wish.name, wish.secret, address, Via.DOCKER)
+    return Login(await parts.authenticator.sign_in_again(wish.refresh_token, address))
+
+
+async def _issue(
+    request: web.Request,
+    issuer: TokenIssuer,
+    asker: Asker,
+    wanted: Sequence[Scope],
+    more: Mapping[str, str] | None = None,
+) -> web.Response:
+    visit, granted = request[VISIT], grant(asker, wanted)
+    issued = await issuer.issue(asker.name, granted.scopes, readable=granted.readable, unreadable=granted.unreadable)
+    request.app[PARTS].asked.note(
+        Asked(asker.name, asker.address, one.repository, one.action, one.allowed) for one in granted.verdicts
+    )
+    visit.facts |= {"user": asker.name, "scope": _logged(wanted), "granted": _logged(granted.scopes)}
+    visit.facts |= {"jti": issued.token_id, **({"reason": granted.reason} if granted.reason else {})}
+    return web.json_response({**_body(issued, granted, oauth=request.method == "POST"), **(more or {})})
 
 
 def _logged(scopes: Sequence[Scope]) -> str:
     return " ".join(map(str, scopes))[:_LONGEST_LOGGED]
 
 
-def _granted(asker: _Asker, wanted: Sequence[Scope], facts: dict[str, object]) -> list[Scope]:
-    granted: list[Scope] = []
-    for scope in wanted:
-        actions = _catalog_actions(asker, scope)
-        if scope.type == REPOSITORY:
-            decision = decide(asker.rules, scope.name, asker.address, scope.actions)
-            actions, facts["reason"] = decision.granted, decision.reason
-        if actions:
-            granted.append(Scope(scope.type, scope.name, actions))
-    return granted
-
-
-def _readable(asker: _Asker, granted: Iterable[Scope]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what else may be pulled and what of it may not, where the registry has a use for it: mounting, listing."""
-    useful = any("push" in scope.actions or LIST_ACTION in scope.actions for scope in granted)
-    more = readable(asker.rules, asker.address) if useful else ()
-    return more, unreadable(asker.rules, asker.address) if more else ()
-
-
-def _catalog_actions(asker: _Asker, scope: Scope) -> tuple[str, ...]:
-    """Return what may be done with the catalog: an administrator sees it whole, others what they may pull.
-
-    An administrator to whom something is denied is one of the others.
-    """
-    if scope.type != "registry" or scope.name != CATALOG_SCOPE_NAME or "*" not in scope.actions:
-        return ()
-    return ("*",) if asker.is_admin and not unreadable(asker.rules, asker.address) else (LIST_ACTION,)
-
-
-def _body(issued: Issued, granted: Sequence[Scope], *, oauth: bool) -> dict[str, Any]:
+def _body(issued: Issued, granted: Granted, *, oauth: bool) -> dict[str, Any]:
     moment = datetime.fromtimestamp(issued.issued_at, UTC)
     body: dict[str, Any] = {
         "token": issued.token,
@@ -156,7 +158,7 @@ def _body(issued: Issued, granted: Sequence[Scope], *, oauth: bool) -> dict[str,
         "issued_at": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if oauth:
-        body |= {"token_type": "Bearer", "scope": " ".join(map(str, granted))}
+        body |= {"token_type": "Bearer", "scope": " ".join(map(str, granted.scopes))}
     return body
 
 
@@ -190,7 +192,7 @@ def _basic(header: str) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
-def _single(fields: dict[str, list[str]], key: str) -> str:
+def _single(fields: Mapping[str, list[str]], key: str) -> str:
     values = fields.get(key, [])
     if len(values) != 1:
         raise _BadRequest(f"The form must have one field {key}.")

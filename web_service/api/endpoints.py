@@ -1,0 +1,85 @@
+"""From HTTP to a call of a handler and back: who calls, whether that is allowed, what was sent; errors become JSON."""
+
+from typing import Final
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from shared.texts import clean
+from web_service.api import failures
+from web_service.api.failures import INVALID, MALFORMED, NOT_FOUND, TOO_LARGE, WRONG_TYPE, Failed
+from web_service.api.operations import Call, Operation, Right
+from web_service.api.queries import Query
+from web_service.api.signing_in import check_rights, sign_in
+from web_service.authentication import Login
+from web_service.documents import Detail, Document
+from web_service.errors import Problem
+from web_service.inputs import Input
+from web_service.views.routing import PARTS, VISIT, Handler
+
+_SWITCHED_OFF: Final = "There are no accounts here: authentication is switched off (registry.auth.enabled is false)."
+
+
+def endpoint(operation: Operation) -> Handler:
+    """Return what answers the requests for an operation."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        request[VISIT].facts["operation"] = operation.id
+        try:
+            document = await _done(operation, request)
+        except Failed as failed:
+            return failures.answer(failed)
+        except Problem as problem:
+            return failures.answer(failures.of_problem(problem))
+        if document is None:
+            return web.Response(status=operation.status)
+        body = document.model_dump_json(by_alias=True).encode()
+        return web.Response(status=operation.status, body=body, content_type="application/json")
+
+    return answer
+
+
+async def _done(operation: Operation, request: web.Request) -> Document | None:
+    parts = request.app[PARTS]
+    if not parts.settings.has_accounts:
+        raise Failed(NOT_FOUND, _SWITCHED_OFF)
+    login = None if operation.right is Right.OPEN else await _admitted(operation, request)
+    query = _query(operation.query or Query, request)
+    body = await _body(operation.takes, request) if operation.takes else None
+    return await operation.handler(Call(request, parts, login, query, body))
+
+
+async def _admitted(operation: Operation, request: web.Request) -> Login:
+    """Return who calls; raises Failed when that one may not."""
+    visit, login = request[VISIT], await sign_in(request)
+    visit.user = login.user
+    if login.token is not None:
+        visit.facts["token"] = login.token.name
+    check_rights(operation, login)
+    return login
+
+
+def _query(kind: type[Query], request: web.Request) -> Query:
+    twice = {name for name in request.query if len(request.query.getall(name)) > 1}
+    if twice:
+        detail = [Detail(field=clean(name)[:100], reason="It is given more than once.") for name in sorted(twice)]
+        raise Failed(INVALID, "A parameter is given more than once.", detail)
+    try:
+        return kind.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise failures.of_validation(error) from None
+
+
+async def _body(kind: type[Input], request: web.Request) -> Input:
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise Failed(WRONG_TYPE, "Send application/json, in UTF-8.")
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Failed(TOO_LARGE, "What was sent is too large.") from None
+    except Exception as error:  # the framework has no one error for a broken body
+        raise Failed(MALFORMED, "The body cannot be read.") from error
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise failures.of_validation(error) from None
