@@ -184,7 +184,8 @@ def _create(
         expires=expires,
     )
     new = {"name": draft.name, "limits": [str(one) for one in draft.limits], "api": draft.api.value, "expires": expires}
-    record(by, "token.create", user.name, new=new)
+    made_with = {"made_with": minted_with.name} if minted_with else {}
+    record(by, "token.create", user.name, new=new | made_with)
     return _token(row, user.name), secret
 
 

@@ -25,7 +25,7 @@ from web_service.accounts import User
 from web_service.audit import Actor, Audit, Via
 from web_service.errors import N_, SignInFailed
 from web_service.limits import Limits
-from web_service.opaque import Kind, kind_of
+from web_service.opaque import Kind, kind_of, masked
 from web_service.passwords import LONGEST, check_new_password, hash_password, needs_new_hash, verify_password
 from web_service.refresh_tokens import RefreshTokens
 from web_service.throttle import Throttle
@@ -140,6 +140,7 @@ class Authenticator:
     async def _failed(self, name: str, address: str, via: Via, reason: str) -> None:
         """Count and record a failure. Who has to wait is not recorded again: that bounds what a guesser can write."""
         locked = self._throttle.failed(name, address)
+        name = masked(name)
         await self._audit.record(Actor(name, via, address), REFUSED, name, reason=reason)
         if locked:
             await self._audit.record(Actor(name, via, address), "signin.locked", name, for_=locked)

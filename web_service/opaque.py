@@ -43,6 +43,11 @@ def kind_of(text: str) -> Kind | None:
     return Kind(text[:3])
 
 
+def masked(name: str) -> str:
+    """Return a name as it may be written down: a secret that somebody typed in its place is cut to its hint."""
+    return f"{name.strip()[:HINT]}…" if kind_of(name.strip()) else name
+
+
 def hash_secret(text: str) -> str:
     """Return what is stored of a secret, and looked for."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web_service.opaque import HINT, Kind, hash_secret, kind_of, new_secret
+from web_service.opaque import HINT, Kind, hash_secret, kind_of, masked, new_secret
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -38,3 +38,11 @@ def test_what_is_stored_is_a_hash_that_leads_back_to_nothing():
     assert len(hash_secret(secret)) == 64
     assert secret[4:] not in hash_secret(secret)
     assert hash_secret("\ud800")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_secret_that_stands_for_a_name_is_not_written_down(kind):
+    secret = new_secret(kind)
+    for name in (secret, f" {secret} "):
+        assert masked(name) == f"{secret[:HINT]}…"
+    assert masked("ckp_dev") == "ckp_dev"

@@ -357,3 +357,20 @@ async def test_logins_and_refusals_are_in_the_audit_trail(console):
     refused = (await console.parts.audit.page(Wanted(action="signin.refused"))).entries
     assert [(one.actor, one.via, one.address) for one in entries] == [("dev", "docker", "127.0.0.1")]
     assert [(one.actor, one.new) for one in refused] == [("dev", {"reason": "wrong password"})]
+
+
+@pytest.mark.parametrize("place", ["docker", "console", "api"])
+async def test_a_secret_typed_as_the_name_is_written_nowhere(console, caplog, place):
+    caplog.set_level(logging.INFO)
+    secret = new_secret(Kind.PERSONAL)
+    if place == "docker":
+        assert (await console.token(user=secret, password="x")).status == 401
+    elif place == "console":
+        assert (await (await console.visitor()).sign_in(secret, "x")).status == 401
+    else:
+        client = await console.new_client(console.server)
+        headers = {"Authorization": encode_basic_auth(secret, "x")}
+        assert (await client.get("/api/v1/user", headers=headers)).status == 401
+    (refused,) = (await console.parts.audit.page(Wanted(action="signin.refused"))).entries
+    assert secret[4:] not in caplog.text + str(refused)
+    assert refused.actor == f"{secret[:8]}…"

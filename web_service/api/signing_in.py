@@ -1,7 +1,5 @@
 """Who calls: a name and password, or an access token, in the Authorization header. Cookies count for nothing here."""
 
-import base64
-import binascii
 from typing import Final
 
 from aiohttp import web
@@ -12,8 +10,9 @@ from web_service.api.operations import Operation, Right, Via
 from web_service.audit import Via as Way
 from web_service.authentication import LONGEST_NAME, Login
 from web_service.errors import SignInFailed, TooManyFailures
-from web_service.opaque import Kind, kind_of
+from web_service.opaque import Kind, kind_of, masked
 from web_service.parts import Parts
+from web_service.views.credentials import basic_credentials
 from web_service.views.routing import PARTS, VISIT
 
 _NEEDED: Final = "Sign in with Basic (a user name and a password or an access token) or with Bearer (an access token)."
@@ -26,10 +25,10 @@ async def sign_in(request: web.Request) -> Login:
     try:
         return await parts.authenticator.sign_in_program(name, secret, visit.client.address, Way.API)
     except TooManyFailures:
-        visit.facts["claimed"] = name[:LONGEST_NAME]
+        visit.facts["claimed"] = masked(name)[:LONGEST_NAME]
         raise
     except SignInFailed as problem:
-        visit.facts["claimed"] = name[:LONGEST_NAME]
+        visit.facts["claimed"] = masked(name)[:LONGEST_NAME]
         raise _unauthorized(parts, str(problem)) from None
 
 
@@ -59,24 +58,11 @@ def _credentials(parts: Parts, request: web.Request) -> tuple[str, str]:
     scheme, _, value = headers[0].strip().partition(" ") if len(headers) == 1 else ("", "", "")
     if scheme.lower() == "bearer" and kind_of(value.strip()) in (Kind.PERSONAL, Kind.ROBOT):
         return "", value.strip()
-    found = _basic(value) if scheme.lower() == "basic" else None
+    found = basic_credentials(headers[0]) if len(headers) == 1 else None
     if found is None:
         message = "The access token is none that was made here." if scheme.lower() == "bearer" else _NEEDED
         raise _unauthorized(parts, message)
     return found
-
-
-def _basic(encoded: str) -> tuple[str, str] | None:
-    try:
-        raw = base64.b64decode(encoded.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    name, colon, secret = text.partition(":")
-    return (name, secret) if colon else None
 
 
 def _unauthorized(parts: Parts, message: str) -> Failed:

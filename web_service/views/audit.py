@@ -86,6 +86,7 @@ _VALUES: Final[Mapping[str, str]] = {
     "client": N_("client"),
     "tags": N_("tags"),
     "token": N_("access token"),
+    "made_with": N_("made with the access token"),
     "reason": N_("reason"),
     "for_": N_("for"),
 }

@@ -47,9 +47,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     await request.app[PARTS].audit.record(
         visit.actor, "image.delete", f"{repository}@{digest}"[:255], repository=repository, tags=tags
     )
-    notice = translate(
-        request, N_("Deleted %(image)s."), image=", ".join(f"{repository}:{one}" for one in tags)
-    )
+    notice = translate(request, N_("Deleted %(image)s."), image=", ".join(f"{repository}:{one}" for one in tags))
     left = [one for one in await browser.repositories([repository]) if one.tags]
     return redirect(request, f"/repo/tags/{repository}" if left else "/", notice)
 

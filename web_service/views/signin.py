@@ -9,6 +9,7 @@ from web_service.audit import Actor, Via
 from web_service.authentication import LONGEST_NAME
 from web_service.errors import SignInFailed
 from web_service.i18n import NAMES
+from web_service.opaque import masked
 from web_service.views.forms import cookie
 from web_service.views.page import LANGUAGE_COOKIE, SESSION_COOKIE, form, local_path, redirect, render, set_cookie
 from web_service.views.routing import PARTS, VISIT
@@ -32,7 +33,9 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     try:
         user = await parts.authenticator.authenticate(name, fields.get("password", ""), visit.client.address)
     except SignInFailed as problem:
-        _log.warning("sign-in refused", extra=logs.fields(claimed=name[:LONGEST_NAME], address=visit.client.address))
+        _log.warning(
+            "sign-in refused", extra=logs.fields(claimed=masked(name)[:LONGEST_NAME], address=visit.client.address)
+        )
         return await render(request, "login.html", problem=problem, next=target, name=name[:LONGEST_NAME])
     await parts.sessions.end(cookie(request, SESSION_COOKIE))
     token = await parts.sessions.start(user.id)

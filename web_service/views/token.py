@@ -6,8 +6,6 @@ it (offline_token=true, access_type=offline) gets a refresh token to keep instea
 credentials gets what the role `anonymous` allows, while that is enabled.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +19,11 @@ from web_service.audit import Actor, Via
 from web_service.authentication import LONGEST_NAME, Login
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.granting import Asker, Granted, grant
+from web_service.opaque import masked
 from web_service.parts import Parts
 from web_service.tokens import Issued, TokenIssuer
 from web_service.views import answers
+from web_service.views.credentials import basic_credentials
 from web_service.views.forms import posted
 from web_service.views.routing import PARTS, VISIT
 
@@ -66,7 +66,7 @@ async def get_token(request: web.Request) -> web.StreamResponse:
     if public is not None:
         asker = Asker("", request[VISIT].client.address, public)
         return await _issue(request, parts.settings.issuer, asker, scopes)
-    credentials = _basic(header or "")
+    credentials = basic_credentials(header or "")
     if credentials is None:
         return _unauthorized(parts, "A user name and a password are needed.")
     offline = query.get("offline_token", "").lower() in ("true", "1")
@@ -104,10 +104,10 @@ async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web
     try:
         login = await _sign_in(parts, wish, visit.client.address)
     except TooManyFailures as problem:
-        visit.facts["claimed"] = wish.name[:LONGEST_NAME]
+        visit.facts["claimed"] = masked(wish.name)[:LONGEST_NAME]
         return answers.error(429, str(problem), headers={"Retry-After": str(problem.seconds)})
     except SignInFailed as problem:
-        visit.facts |= {"claimed": wish.name[:LONGEST_NAME], "scope": _logged(wish.scopes)}
+        visit.facts |= {"claimed": masked(wish.name)[:LONGEST_NAME], "scope": _logged(wish.scopes)}
         return _unauthorized(parts, str(problem))
     user, by = login.user, Actor(login.user.name, Via.DOCKER, visit.client.address, login.user.id)
     more = {}
@@ -174,22 +174,6 @@ def _checked(parts: Parts, services: Sequence[str], scopes: Sequence[str]) -> tu
         return tuple(parse_scopes(scopes))
     except InvalidScope as error:
         raise _BadRequest(f"{error}.") from None
-
-
-def _basic(header: str) -> tuple[str, str] | None:
-    scheme, _, encoded = header.strip().partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        raw = base64.b64decode(encoded.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    name, colon, password = text.partition(":")
-    return (name, password) if colon else None
 
 
 def _single(fields: Mapping[str, list[str]], key: str) -> str:

@@ -81,9 +81,7 @@ async def secret_page(request: web.Request, owner: User, token: AccessToken, sec
 async def _revoke_token(request: web.Request, owner: User, back: str) -> web.Response:
     token = await request.app[PARTS].access_tokens.revoke(owner.id, _number(request), by=request[VISIT].actor)
     _note(request, "access token revoked", owner, token=token.name)
-    notice = translate(
-        request, N_("The token %(name)s was revoked."), name=token.name
-    )
+    notice = translate(request, N_("The token %(name)s was revoked."), name=token.name)
     return redirect(request, f"{back}#tokens", notice)
 
 
