@@ -13,7 +13,7 @@ from pathlib import Path
 from registry_service.app import create_parts, keep, serve, warn_of_open_doors, work
 from registry_service.children import Link
 from registry_service.config import CONFIGURATION_PATH, Config, worker_count
-from registry_service.listening import listen, tls_context, url_of
+from registry_service.listening import listen_apart, tls_context, url_of
 from registry_service.loading import load_config
 from registry_service.workers import Plan, Supervisor
 from shared.config import ConfigError
@@ -51,22 +51,22 @@ def _supervise(config: Config, path: str) -> None:
     def renew(before: Plan[Config]) -> Plan[Config]:
         after = _load(path)
         create_parts(after)  # likewise
-        sockets = before.sockets if after.http.addr == before.config.http.addr else listen(after.http)
-        return _plan(after, sockets)
+        return _plan(after, before.doors if after.http.addr == before.config.http.addr else ())
 
     supervisor = Supervisor(_work, _keep, renew=renew, announce=_announce)
     warn_of_open_doors(config)
-    supervisor.run(_plan(config, listen(config.http)))
+    supervisor.run(_plan(config, ()))
     getLogger("registry").info("registry stopped")
 
 
-def _plan(config: Config, sockets: list[socket.socket]) -> Plan[Config]:
+def _plan(config: Config, doors: Sequence[Sequence[socket.socket]]) -> Plan[Config]:
     tls_context(config.http)  # to be told of a certificate that cannot be used before anything is started
-    return Plan(config, sockets, worker_count(config), config.http.draintimeout)
+    workers = worker_count(config)
+    return Plan(config, listen_apart(config.http, workers, doors), workers, config.http.draintimeout)
 
 
 def _work(plan: Plan[Config], link: Link) -> None:
-    asyncio.run(work(create_parts(plan.config), plan.sockets, link))
+    asyncio.run(work(create_parts(plan.config), plan.sockets_of(link.number), link))
 
 
 def _keep(plan: Plan[Config], link: Link) -> None:

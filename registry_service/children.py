@@ -21,12 +21,12 @@ _FAILED: Final = 1
 
 @dataclass(frozen=True)
 class Link:
-    """What a child has of its supervisor, as descriptors.
+    """What a child has of its supervisor: its number, 0 for the keeper, and descriptors.
 
     `lifeline` is readable once the supervisor is gone; `bell` is an eventfd that workers ring and the keeper hears.
     """
 
-    role: str
+    number: int
     report: int
     lifeline: int
     bell: int

@@ -6,6 +6,7 @@ by their path, part after part, as the Go registry walks its tree.
 Source: OCI distribution-spec 1.1, "Listing Tags"; Docker Registry HTTP API V2, "Listing Repositories".
 """
 
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ async def tags_page(registry: Registry, name: str, *, last: str = "", limit: int
     tags = await registry.driver.children(layout.tags(name))
     if not tags and not await _exists(registry.driver, name):
         raise RegistryError(Code.NAME_UNKNOWN, {"name": name})
-    after = [tag for tag in tags if tag > last]
-    page = after if limit is None else after[:limit]
-    return Page(tuple(page), len(after) > len(page))
+    start = bisect_right(tags, last)
+    page = tags[start:] if limit is None else tags[start : start + limit]
+    return Page(tuple(page), more=start + len(page) < len(tags))
 
 
 async def catalog_page(

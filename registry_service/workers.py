@@ -1,9 +1,9 @@
 """Several processes on one port: a supervisor that starts them, replaces those that die, and exchanges them all.
 
-The supervisor binds the port once, and every worker inherits the socket: a connection that waits there belongs to no
-worker, so none is lost when a worker dies or goes. One more process, the keeper, does the background work. The
-supervisor forks, which is quick and shares the memory of the code; for that it has neither threads nor an event loop.
-It knows nothing of registries: what a child does comes from `__main__`.
+The supervisor opens the port once for each worker, a door, and keeps all doors open: a connection that waits at one is
+not lost when its worker dies or goes, for the next worker in that place inherits the door. One more process, the
+keeper, does the background work. The supervisor forks, which is quick and shares the memory of the code; for that it
+has neither threads nor an event loop. It knows nothing of registries: what a child does comes from `__main__`.
 """
 
 import logging
@@ -12,7 +12,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -25,9 +25,9 @@ C = TypeVar("C")
 
 log: Final = logging.getLogger("registry.workers")
 
-KEEPER: Final = "keeper"
 _FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+"""Meanwhile connections wait at its door."""
 _STABLE_SECONDS: Final = 10.0
 """A child that has lived so long had no trouble with its start."""
 _GRACE_SECONDS: Final = 5.0
@@ -36,25 +36,42 @@ _GRACE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True)
 class Plan(Generic[C]):
-    """What a generation of children is made from: the configuration, the sockets, the number of workers.
+    """What a generation of children is made from: the configuration, the doors, the number of workers.
 
-    `patience` is how many seconds a child may take for its requests in flight.
+    There are at least as many doors as workers; those beyond are shared out among them. `patience` is how many seconds
+    a child may take for its requests in flight.
     """
 
     config: C
-    sockets: list[socket.socket]
+    doors: Sequence[Sequence[socket.socket]]
     workers: int
     patience: float
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets of all doors."""
+        return [one for door in self.doors for one in door]
+
+    def sockets_of(self, number: int) -> list[socket.socket]:
+        """Return those of a worker; workers count from 1, and 0 is the keeper, who has none."""
+        return [one for door in self.doors[number - 1 :: self.workers] for one in door] if number else []
 
 
 @dataclass
 class _Slot:
-    """A place that one child at a time fills; `due` is when the next one is to be started (monotonic seconds)."""
+    """A place that one child at a time fills, the keeper's or a worker's.
 
-    role: str
+    `due` is when the next one is to be started (monotonic seconds).
+    """
+
+    number: int
     child: Child | None = None
     failures: int = 0
     due: float = 0.0
+
+    @property
+    def role(self) -> str:
+        return f"worker {self.number}" if self.number else "keeper"
 
 
 @dataclass
@@ -114,8 +131,7 @@ class Supervisor(Generic[C]):
 
     def _begin(self, plan: Plan[C]) -> None:
         self._plan = plan
-        roles = [KEEPER, *(f"worker {number}" for number in range(1, plan.workers + 1))]
-        self._generations.append(_Generation(plan, [_Slot(role) for role in roles]))
+        self._generations.append(_Generation(plan, [_Slot(number) for number in range(plan.workers + 1)]))
         self._look_after_all()
 
     def _wait(self) -> None:
@@ -199,7 +215,7 @@ class Supervisor(Generic[C]):
                 continue
             for slot in generation.slots:
                 if slot.child is None and slot.due <= now:
-                    slot.child = self._fork(generation.plan, slot.role)
+                    slot.child = self._fork(generation.plan, slot.number)
             if generation.ready and not generation.announced:
                 self._settle(generation)
 
@@ -242,14 +258,14 @@ class Supervisor(Generic[C]):
     def _children(self) -> list[Child]:
         return [slot.child for one in self._generations for slot in one.slots if slot.child is not None]
 
-    def _fork(self, plan: Plan[C], role: str) -> Child:
+    def _fork(self, plan: Plan[C], number: int) -> Child:
         def prepare() -> None:
             self._signals.restore()
             for descriptor in (self._lifeline, *(child.report for child in self._children())):
                 if descriptor >= 0:
                     os.close(descriptor)
-            for one in {one for other in self._generations for one in other.plan.sockets} - {*plan.sockets}:
+            for one in {one for other in self._generations for one in other.plan.sockets} - {*plan.sockets_of(number)}:
                 one.close()
 
-        run = self._keep if role == KEEPER else self._work
-        return fork(prepare, lambda report: run(plan, Link(role, report, self._far_end, self._bell)))
+        run = self._work if number else self._keep
+        return fork(prepare, lambda report: run(plan, Link(number, report, self._far_end, self._bell)))

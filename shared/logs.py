@@ -46,8 +46,8 @@ class LineTemplate:
             )
             record.created, record.msecs = now, now % 1 * 1000
             line = self._handler.format(record) + self._handler.terminator
-            self._before, _, rest = line.partition(_stamp(now))
-            self._between, _, self._after = rest.partition(address)
+            self.before, _, rest = line.partition(_stamp(now))
+            self.between, _, self.after = rest.partition(address)
 
     def write(self, address: str) -> None:
         """Log the line; it is written before the loop's next round."""
@@ -55,8 +55,7 @@ class LineTemplate:
             values = {key: address if key == "address" else value for key, value in self._values.items()}
             self._logger.info(self._message, *self._args, extra=fields(**values))
         else:
-            line = f"{self._before}{_stamp(time.time())}{self._between}{address}{self._after}"
-            self._handler.write_soon(line)
+            self._handler.write_soon(self, address)
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):
@@ -64,21 +63,23 @@ class _LineHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._waiting: list[str] = []
+        self._waiting: list[tuple[LineTemplate, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self._write_waiting()
         super().emit(record)
 
-    def write_soon(self, line: str) -> None:
+    def write_soon(self, template: LineTemplate, address: str) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._write_waiting)
-        self._waiting.append(line)
+        self._waiting.append((template, address))
 
     def _write_waiting(self) -> None:
         if self._waiting:
-            lines, self._waiting = "".join(self._waiting), []
-            self.stream.write(lines)
+            stamp = _stamp(time.time())
+            lines = [f"{one.before}{stamp}{one.between}{address}{one.after}" for one, address in self._waiting]
+            self._waiting.clear()
+            self.stream.write("".join(lines))
             self.flush()
 
 

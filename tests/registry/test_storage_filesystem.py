@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_service.storage import filesystem
 from registry_service.storage.driver import KeyNotFound, StorageFull
 from registry_service.storage.filesystem import FilesystemDriver
 from tests.registry.driver_contract import DriverContract, content
@@ -343,3 +344,30 @@ async def test_what_is_missing_is_missing_either_way(tmp_path, answers_at_once):
         for call in (driver.read, driver.stat):
             with pytest.raises(KeyNotFound):
                 await call(key)
+
+
+async def test_a_folder_that_changes_is_read_again(driver, root):
+    """Its names are remembered, for there may be many; not a moment longer than they are right."""
+    await driver.write("tags/v1/link", b"x")
+    await asyncio.sleep(0.06)
+    for number in range(2, 6):
+        assert await driver.children("tags") == await driver.children("tags") == [f"v{i}" for i in range(1, number)]
+        (root / f"tags/v{number}").mkdir()  # as another process does it
+        await asyncio.sleep(0.06 * (number % 2))
+    (root / "tags/v3").rmdir()
+    assert await driver.children("tags") == ["v1", "v2", "v4", "v5"]
+    (await driver.children("tags")).clear()
+    assert await driver.children("tags") == ["v1", "v2", "v4", "v5"]
+    await driver.delete("tags")
+    assert await driver.children("tags") == []
+
+
+async def test_the_names_remembered_are_bounded(driver, root, monkeypatch):
+    monkeypatch.setattr(filesystem, "_REMEMBERED_NAMES", 10)
+    for folder in "abcde":
+        for name in range(3):
+            (root / folder / str(name)).mkdir(parents=True)
+    await asyncio.sleep(0.06)
+    for folder in "abcdeabcde":
+        assert await driver.children(folder) == ["0", "1", "2"]
+    assert list(driver._folders._items) == ["d", "e"]

@@ -85,9 +85,7 @@ async def test_losses_come_before_gains(simulation, role):
 
 
 @pytest.mark.usefixtures("requests")
-async def test_the_public_and_groups_count_as_well(
-    simulation, asked, users, roles, role, database
-):
+async def test_the_public_and_groups_count_as_well(simulation, asked, users, roles, role, database):
     groups, ci = Groups(database), await users.create_robot("ci", by=ADMIN)
     group = await groups.create("machines", by=ADMIN)
     await groups.add_member(group.id, ci.id, by=ADMIN)
