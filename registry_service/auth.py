@@ -139,7 +139,7 @@ class TokenAuth:
         missing = [scope for scope in _missing(claims, needed) if not _may_list(claims, scope)]
         if missing:
             log.info("scope missing", extra=fields(user=claims.subject, missing=" ".join(map(str, missing))))
-            raise self._unauthorized(needed, "insufficient_scope", _refusal(claims.subject, missing))
+            raise self._unauthorized(needed, "insufficient_scope", _refusal(claims, missing))
         return Identity(
             claims.subject,
             claims.client_address,
@@ -242,12 +242,14 @@ def _matches(glob: str, name: str, *, broken: bool = False) -> bool:
         return broken
 
 
-def _refusal(subject: str, missing: Sequence[Scope]) -> str:
+def _refusal(claims: Claims, missing: Sequence[Scope]) -> str:
     """Return what tells the person in front of a client which right is missing, and where to ask for the reason."""
     wanted = " and ".join(
         f"{' and '.join(_DEEDS.get(one, one) for one in scope.actions)} {scope.name}" for scope in missing
     )
-    whom = f"for {subject}" if subject else "without a login"
+    whom = f"for {claims.subject}" if claims.subject else "without a login"
+    if claims.limited:
+        whom += " with this access token, which has limits of its own"
     return f"{wanted} is not permitted {whom}; an administrator can explain why on the page Access of the console"
 
 

@@ -82,7 +82,8 @@ class Claims:
     names that address in its events instead of the token server's own. `readable` are globs of the
     repositories that the subject may pull beside `access`: a blob that one of them holds may be mounted without naming
     it, and a catalog for whoever may only LIST shows these. `unreadable` are globs that take away from `readable` and
-    win. Other registries ignore all three.
+    win. `limited` is a subject who may more than the access token that was shown, which the registry says when it
+    refuses. Other registries ignore all of these.
     """
 
     issuer: str
@@ -96,6 +97,7 @@ class Claims:
     client_address: str = ""
     readable: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    limited: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the JWT claims set; `aud` is a string, for the Go registry 2.x reads no list."""
@@ -117,6 +119,8 @@ class Claims:
             claims["readable"] = list(self.readable)
         if self.unreadable:
             claims["unreadable"] = list(self.unreadable)
+        if self.limited:
+            claims["limited"] = True
         return claims
 
     @classmethod
@@ -134,6 +138,7 @@ class Claims:
             client_address=_text(payload, "client_addr"),
             readable=_texts(payload.get("readable") or [], "readable"),
             unreadable=_texts(payload.get("unreadable") or [], "unreadable"),
+            limited=payload.get("limited") is True,
         )
 
 

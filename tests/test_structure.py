@@ -26,6 +26,7 @@ PURE = {
     "shared/texts.py",
     "shared/tokens.py",
     "web_service/access.py",
+    "web_service/actors.py",
     "web_service/errors.py",
     "web_service/foreign.py",
     "web_service/limits.py",
@@ -35,6 +36,7 @@ PURE = {
 IMPURE_LIBRARIES = {"aiohttp", "aiofiles", "asyncio", "peewee", "sqlite3", "socket", "os", "time", "pathlib", "logging"}
 PEEWEE = {"models", "db", "migrations", "users", "roles", "sessions", "events"} | {
     "accounts",
+    "administrators",
     "groups",
     "audit",
     "access_tokens",

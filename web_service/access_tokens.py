@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Final
 
 from web_service.accounts import User, load_user
-from web_service.audit import Actor, record
+from web_service.actors import Actor
+from web_service.administrators import change
+from web_service.audit import record
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
 from web_service.limits import Limits, check_limits, from_text, to_text
@@ -101,7 +103,7 @@ class AccessTokens:
 
         `minted_with` is the token that asks for it: raises Refused when the new one would be stronger in anything.
         """
-        return await self._database.write(_create, user_id, draft, by, minted_with, int(self._clock()))
+        return await change(self._database, by, _create, user_id, draft, by, minted_with, int(self._clock()))
 
     async def create_robot(
         self,
@@ -114,11 +116,12 @@ class AccessTokens:
     ) -> tuple[User, AccessToken, str]:
         """Make a robot and its first token as one change; raises what making either raises."""
         now = int(self._clock())
-        return await self._database.write(_create_robot, name, rules, draft, by=by, minted_with=minted_with, now=now)
+        made = change(self._database, by, _create_robot, name, rules, draft, by=by, minted_with=minted_with, now=now)
+        return await made
 
     async def revoke(self, user_id: int, token_id: int, *, by: Actor) -> AccessToken:
         """End a token of an owner at once; raises NotFound."""
-        return await self._database.write(_revoke, user_id, token_id, by)
+        return await change(self._database, by, _revoke, user_id, token_id, by)
 
     async def find(self, secret: str, address: str) -> Found | None:
         """Return whose secret it is, also when the account is closed, and note the use; None for no valid token."""
@@ -166,6 +169,8 @@ def _create(
     user = user_row(user_id)
     expires = _checked(draft, now)
     if minted_with is not None:
+        if not AccessTokenRow.select().where(AccessTokenRow.id == minted_with.id).exists():
+            raise Refused(N_("The access token was revoked in the meantime; nothing was changed."))
         _check_no_stronger(draft, expires, minted_with)
     held = AccessTokenRow.select().where(AccessTokenRow.user == user_id)
     if held.where(AccessTokenRow.name == draft.name).exists():

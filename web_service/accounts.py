@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from web_service import roles
 from web_service.access import Level, Rule, Subject
+from web_service.administrators import UI_ADMIN
 from web_service.errors import N_, NotFound
 from web_service.models import GrantRow, GroupGrantRow, GroupRow, MemberRow, RoleRow, RuleRow, UserRow
 
@@ -44,7 +45,7 @@ class User:
     @property
     def is_admin(self) -> bool:
         """Whether users and roles may be changed."""
-        return any(role.enabled and role.name == roles.UI_ADMIN for role in self.roles)
+        return any(role.enabled and role.name == UI_ADMIN for role in self.roles)
 
     @property
     def may_browse(self) -> bool:

@@ -8,39 +8,16 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from shared.texts import clean
+from web_service.actors import Actor
 from web_service.db import Database
 from web_service.models import AuditRow
 
 PAGE_SIZE: Final = 50
+IMAGE_DELETED: Final = "image.delete"
 _LONGEST: Final = 255
-
-
-class Via(StrEnum):
-    """By which way somebody came."""
-
-    CONSOLE = "console"
-    API = "api"
-    DOCKER = "docker"
-    SHELL = "shell"
-    SYSTEM = "system"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does something: the name of a user, or of the account on the server for the shell; 0 is nobody's id."""
-
-    name: str
-    via: Via
-    address: str = ""
-    user_id: int = 0
-
-
-SYSTEM: Final = Actor("registry-web", Via.SYSTEM)
-"""The service itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,14 +78,12 @@ class SignInFailed(Problem):
 
 
 class TooManyFailures(SignInFailed):
-    """Too many wrong passwords from one address; `seconds` is how long to wait."""
+    """Too many wrong passwords or tokens of a user or from an address; `seconds` is how long to wait."""
 
     status = 429
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(
-            N_("Too many failed attempts for this user from your address; wait %(seconds)d seconds."), seconds=seconds
-        )
+        super().__init__(N_("Too many failed attempts; wait %(seconds)d seconds."), seconds=seconds)
         self.seconds = seconds
 
 

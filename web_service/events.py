@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.texts import clean
+from web_service.actors import Actor, Via
+from web_service.audit import IMAGE_DELETED, record
 from web_service.db import Database
-from web_service.models import EventRow
+from web_service.models import AuditRow, EventRow
 
 PAGE_SIZE: Final = 50
+_JUST_NOW_SECONDS: Final = 300
+"""So long after a deletion in the console its events may take to arrive."""
 _MOST_VARIABLES: Final = 500
 """Rows per statement: far below what SQLite binds at once."""
 
@@ -77,8 +81,22 @@ def _record(events: Iterable[Event]) -> int:
     recorded = 0
     for event in events:
         insertion = EventRow.insert(**{name: getattr(event, name) for name in _COLUMNS}).on_conflict_ignore()
-        recorded += insertion.as_rowcount().execute()
+        is_new = insertion.as_rowcount().execute()
+        recorded += is_new
+        if is_new and event.action == "delete":
+            _put_on_record(event)
     return recorded
+
+
+def _put_on_record(event: Event) -> None:
+    """Take a deletion into the audit trail, unless the console, which knows more of it, has just done so."""
+    place = AuditRow.subject.startswith(clean(f"{event.repository}@"))
+    told = (AuditRow.action == IMAGE_DELETED) & (AuditRow.actor == event.user) & place
+    if AuditRow.select().where(told & (AuditRow.time >= int(time.time()) - _JUST_NOW_SECONDS)).exists():
+        return
+    subject = f"{event.repository}@{event.digest}" if event.digest else f"{event.repository}:{event.tag}"
+    new = {"repository": event.repository, "tags": [event.tag] if event.tag else []}
+    record(Actor(event.user, Via.DOCKER, event.address), IMAGE_DELETED, subject, new=new)
 
 
 _COLUMNS: Final = tuple(Event.__dataclass_fields__)

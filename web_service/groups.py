@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass
 
 from web_service import roles
-from web_service.audit import Actor, record
+from web_service.actors import Actor
+from web_service.administrators import change, check_an_admin_is_left
+from web_service.audit import record
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound
 from web_service.models import GroupGrantRow, GroupRow, MemberRow, RoleRow, UserRow
 from web_service.roles import Holder
-from web_service.users import check_an_admin_is_left, user_row
+from web_service.users import user_row
 
 _NAME = re.compile(r"\w[\w .@+-]{0,63}")
 _LONGEST_COMMENT = 255
@@ -46,31 +48,31 @@ class Groups:
 
     async def create(self, name: str, comment: str = "", *, by: Actor) -> Group:
         """Add a group without members; raises Invalid or Conflict."""
-        return await self._database.write(_create, name, comment, by)
+        return await change(self._database, by, _create, name, comment, by)
 
     async def update(self, group_id: int, name: str, comment: str, *, by: Actor) -> None:
         """Give a group another name and comment; raises Invalid or Conflict."""
-        await self._database.write(_update, group_id, name, comment, by)
+        await change(self._database, by, _update, group_id, name, comment, by)
 
     async def delete(self, group_id: int, *, by: Actor) -> Group:
         """Remove a group and return what it was. Raises Refused when nobody could administer without it."""
-        return await self._database.write(_delete, group_id, by)
+        return await change(self._database, by, _delete, group_id, by)
 
     async def add_member(self, group_id: int, user_id: int, *, by: Actor) -> None:
         """Take a user in; a second time changes nothing."""
-        await self._database.write(_add_member, group_id, user_id, by)
+        await change(self._database, by, _add_member, group_id, user_id, by)
 
     async def remove_member(self, group_id: int, user_id: int, *, by: Actor) -> None:
         """Let a user go. Raises Refused for the last administrator."""
-        await self._database.write(_remove_member, group_id, user_id, by)
+        await change(self._database, by, _remove_member, group_id, user_id, by)
 
     async def grant(self, group_id: int, role_id: int, *, by: Actor) -> None:
         """Give all members a role; a second time changes nothing. Raises Refused for `anonymous`."""
-        await self._database.write(_grant, group_id, role_id, by)
+        await change(self._database, by, _grant, group_id, role_id, by)
 
     async def revoke(self, group_id: int, role_id: int, *, by: Actor) -> None:
         """Take a role from all members. Raises Refused when nobody could administer without it."""
-        await self._database.write(_revoke, group_id, role_id, by)
+        await change(self._database, by, _revoke, group_id, role_id, by)
 
 
 def _row(group_id: int) -> GroupRow:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from web_service.accounts import User, load_user
-from web_service.audit import Actor, record
+from web_service.actors import Actor
+from web_service.administrators import change
+from web_service.audit import record
 from web_service.db import Database
 from web_service.errors import N_, NotFound
 from web_service.models import RefreshTokenRow
@@ -48,7 +50,7 @@ class RefreshTokens:
 
     async def create(self, user_id: int, client: str, *, by: Actor) -> str:
         """Make one and return its secret."""
-        return await self._database.write(_create, user_id, client, by, int(self._clock()), self._idle)
+        return await change(self._database, by, _create, user_id, client, by, int(self._clock()), self._idle)
 
     async def user(self, secret: str, address: str) -> User | None:
         """Return whose it is, also when the account is closed, and note the use; None for no valid one."""
@@ -63,7 +65,7 @@ class RefreshTokens:
 
     async def revoke(self, user_id: int, token_id: int, *, by: Actor) -> None:
         """End one of a user at once; raises NotFound."""
-        await self._database.write(_revoke, user_id, token_id, by)
+        await change(self._database, by, _revoke, user_id, token_id, by)
 
     async def purge(self) -> int:
         """Forget those that have expired and return how many they were."""

@@ -12,14 +12,15 @@ from itertools import count
 from typing import Final
 
 from web_service.access import LOCAL, Level
-from web_service.audit import Actor, record
+from web_service.actors import Actor
+from web_service.administrators import UI_ADMIN, change
+from web_service.audit import record
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
 from web_service.models import GrantRow, GroupGrantRow, GroupRow, RoleRow, RuleRow, UserRow
 from web_service.patterns import Unusable, check_address, check_repository_glob
 
 UI_USER: Final = "UI_USER"
-UI_ADMIN: Final = "UI_ADMIN"
 ANONYMOUS: Final = "anonymous"
 
 _NAME = re.compile(r"\w[\w .@+-]{0,63}")
@@ -98,35 +99,35 @@ class Roles:
 
     async def create(self, name: str, *, by: Actor) -> Role:
         """Add a role without rules; raises Invalid or Conflict."""
-        return await self._database.write(lambda: _load(add_role(name, (), by)))
+        return await change(self._database, by, lambda: _load(add_role(name, (), by)))
 
     async def rename(self, role_id: int, name: str, *, by: Actor) -> None:
         """Give a role another name; raises Invalid, Conflict, or Refused for a special one."""
-        await self._database.write(rename_role, role_id, name, by)
+        await change(self._database, by, rename_role, role_id, name, by)
 
     async def change(self, role_id: int, *, name: str | None = None, enabled: bool | None = None, by: Actor) -> Role:
         """Rename a role and let it count or not, as one change; None leaves as it is. Raises what these raise."""
-        return await self._database.write(_change, role_id, name, enabled, by)
+        return await change(self._database, by, _change, role_id, name, enabled, by)
 
     async def delete(self, role_id: int, *, by: Actor) -> Role:
         """Remove a role from all its holders and altogether, and return what it was; raises Refused."""
-        return await self._database.write(_delete, role_id, by)
+        return await change(self._database, by, _delete, role_id, by)
 
     async def set_enabled(self, role_id: int, *, enabled: bool, by: Actor) -> None:
         """Let a role count or not; raises Refused for one that opens the console."""
-        await self._database.write(_set_enabled, role_id, enabled, by)
+        await change(self._database, by, _set_enabled, role_id, enabled, by)
 
     async def add_rule(self, role_id: int, draft: RuleDraft, *, by: Actor) -> RoleRule:
         """Add a rule and return it; raises Invalid or Refused."""
-        return await self._database.write(add_rule, role_id, draft, by)
+        return await change(self._database, by, add_rule, role_id, draft, by)
 
     async def edit_rule(self, role_id: int, rule_id: int, draft: RuleDraft, *, by: Actor) -> RoleRule:
         """Replace a rule and return what it is now; raises Invalid or NotFound."""
-        return await self._database.write(edit_rule, role_id, rule_id, draft, by)
+        return await change(self._database, by, edit_rule, role_id, rule_id, draft, by)
 
     async def delete_rule(self, role_id: int, rule_id: int, *, by: Actor) -> None:
         """Remove a rule; raises NotFound."""
-        await self._database.write(delete_rule, role_id, rule_id, by)
+        await change(self._database, by, delete_rule, role_id, rule_id, by)
 
 
 def role_row(role_id: int) -> RoleRow:

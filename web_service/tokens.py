@@ -85,8 +85,9 @@ class TokenIssuer:
         *,
         readable: Iterable[str] = (),
         unreadable: Iterable[str] = (),
+        limited: bool = False,
     ) -> Issued:
-        """Return a token that lets `subject` do what `access` lists; see Claims for the other three."""
+        """Return a token that lets `subject` do what `access` lists; see Claims for the others."""
         now = int(self._clock())
         claims = Claims(
             issuer=self.issuer,
@@ -100,6 +101,7 @@ class TokenIssuer:
             client_address=client_address,
             readable=tuple(readable),
             unreadable=tuple(unreadable),
+            limited=limited,
         )
         signer = self._current(now)
         if isinstance(signer.key, rsa.RSAPrivateKey):  # several milliseconds, too long for the event loop

@@ -1,5 +1,6 @@
 """Users: who may sign in and with which roles. The last administrator cannot be lost."""
 
+import hashlib
 import re
 import time
 import unicodedata
@@ -10,15 +11,15 @@ from typing import Final
 from web_service import roles
 from web_service.access import CONSOLE, Rule, Subject
 from web_service.accounts import User, load_user, load_users, public_rules, subject_named
-from web_service.audit import Actor, newest_line, record
+from web_service.actors import Actor
+from web_service.administrators import UI_ADMIN, change, check_an_admin_is_left
+from web_service.audit import newest_line, record
 from web_service.cache import Cache
 from web_service.config import DEFAULT_ADMIN_PASSWORD
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused, Unavailable
 from web_service.models import (
     GrantRow,
-    GroupGrantRow,
-    MemberRow,
     RefreshTokenRow,
     RoleRow,
     SessionRow,
@@ -30,6 +31,8 @@ FIRST_ADMIN: Final = "admin"
 
 _MOST_LOOKED_UP: Final = 4096
 _LOOK_AGAIN_SECONDS: Final = 5.0
+
+_LONGEST_ROLE: Final = 64
 
 _NAME = re.compile(r"\w[\w.@+-]{0,63}")
 
@@ -107,19 +110,19 @@ class Users:
 
     async def create(self, name: str, password_hash: str, *, by: Actor, enabled: bool = True) -> User:
         """Add a person without roles; raises Invalid or Conflict."""
-        return await self._database.write(_create, check_name(name), password_hash, enabled, by)
+        return await change(self._database, by, _create, check_name(name), password_hash, enabled, by)
 
     async def create_robot(self, name: str, rules: Collection[roles.RuleDraft] = (), *, by: Actor) -> User:
         """Add a robot; with rules, also a role of its own that holds them. Raises Invalid or Conflict."""
-        return await self._database.write(add_robot, name, rules, by)
+        return await change(self._database, by, add_robot, name, rules, by)
 
     async def rename(self, user_id: int, name: str, *, by: Actor) -> User:
         """Give a user another name and return what it is now; raises Invalid or Conflict. Sessions go on."""
-        return await self._database.write(_rename, user_id, check_name(name), by)
+        return await change(self._database, by, _rename, user_id, check_name(name), by)
 
     async def set_password(self, user_id: int, password_hash: str, *, by: Actor) -> None:
         """Replace the password; all sessions and refresh tokens of the user end. Raises Refused for a robot."""
-        await self._database.write(_set_password, user_id, password_hash, by)
+        await change(self._database, by, _set_password, user_id, password_hash, by)
 
     async def renew_hash(self, user_id: int, old_hash: str, new_hash: str) -> None:
         """Store the same password under another hash, unless it was changed in the meantime."""
@@ -127,11 +130,12 @@ class Users:
 
     async def set_enabled(self, user_id: int, *, enabled: bool, by: Actor) -> None:
         """Open or close an account; closing ends its sessions. Raises Refused for oneself and the last admin."""
-        await self._database.write(_set_enabled, user_id, enabled, by)
+        await change(self._database, by, _set_enabled, user_id, enabled, by)
 
     async def change(self, user_id: int, *, name: str | None = None, enabled: bool | None = None, by: Actor) -> User:
         """Rename, and open or close, an account as one change; None leaves as it is. Raises what these raise."""
-        return await self._database.write(_change, user_id, None if name is None else check_name(name), enabled, by)
+        name = None if name is None else check_name(name)
+        return await change(self._database, by, _change, user_id, name, enabled, by)
 
     async def set_language(self, user_id: int, language: str) -> None:
         """Remember the language a user chose."""
@@ -139,15 +143,15 @@ class Users:
 
     async def delete(self, user_id: int, *, by: Actor) -> User:
         """Remove a user and return what it was. Raises Refused for oneself and the last admin."""
-        return await self._database.write(_delete, user_id, by)
+        return await change(self._database, by, _delete, user_id, by)
 
     async def grant(self, user_id: int, role_id: int, *, by: Actor) -> None:
         """Give a role; giving it twice changes nothing. Raises Refused for `anonymous`, which is everybody's."""
-        await self._database.write(_grant, user_id, role_id, by)
+        await change(self._database, by, _grant, user_id, role_id, by)
 
     async def revoke(self, user_id: int, role_id: int, *, by: Actor) -> None:
         """Take a role away; raises Refused for UI_ADMIN of the last administrator."""
-        await self._database.write(_revoke, user_id, role_id, by)
+        await change(self._database, by, _revoke, user_id, role_id, by)
 
     async def default_password_in_use(self) -> bool:
         """Return whether the first administrator can still be signed in to by anybody, as far as can be known now."""
@@ -187,25 +191,6 @@ def add_robot(name: str, rules: Collection[roles.RuleDraft], by: Actor) -> User:
     return load_user(row)
 
 
-def check_an_admin_is_left() -> None:
-    """See within a transaction that somebody can administer after it; raises Refused, which undoes it."""
-    own = (
-        UserRow.select()
-        .join(GrantRow)
-        .join(RoleRow)
-        .where((RoleRow.name == roles.UI_ADMIN) & UserRow.enabled & ~UserRow.robot)
-    )
-    by_group = (
-        UserRow.select()
-        .join(MemberRow)
-        .join(GroupGrantRow, on=(GroupGrantRow.group == MemberRow.group))
-        .join(RoleRow)
-        .where((RoleRow.name == roles.UI_ADMIN) & UserRow.enabled & ~UserRow.robot)
-    )
-    if not own.exists() and not by_group.exists():
-        raise Refused(N_("This is the last administrator; make somebody else an administrator first."))
-
-
 def _seed(password: str, password_hash: str) -> bool:
     if UserRow.select().exists() or RoleRow.select().exists():
         roles.add_anonymous_role()
@@ -217,7 +202,7 @@ def _seed(password: str, password_hash: str) -> bool:
         default_password=password == DEFAULT_ADMIN_PASSWORD,
         created=int(time.time()),
     )
-    GrantRow.create(user=row, role=RoleRow.get(RoleRow.name == roles.UI_ADMIN))
+    GrantRow.create(user=row, role=RoleRow.get(RoleRow.name == UI_ADMIN))
     return True
 
 
@@ -261,8 +246,11 @@ def _rename_own_role(robot_id: int, old: str, new: str, by: Actor) -> None:
 
 
 def _own_role(robot: str) -> str:
-    """Return the name of the role that is made for a robot."""
-    return f"robot {robot}"[:64]
+    """Return the name of the role that is made for a robot; a long name of it is told apart by its hash."""
+    name = f"robot {robot}"
+    if len(name) <= _LONGEST_ROLE:
+        return name
+    return f"{name[: _LONGEST_ROLE - 9]} {hashlib.sha256(robot.encode()).hexdigest()[:8]}"
 
 
 def _check_free(name: str) -> None:
@@ -337,7 +325,7 @@ def _revoke(user_id: int, role_id: int, by: Actor) -> None:
     role = roles.role_row(role_id)
     if not GrantRow.delete().where((GrantRow.user == user_id) & (GrantRow.role == role_id)).execute():
         return
-    if role.name == roles.UI_ADMIN:
+    if role.name == UI_ADMIN:
         check_an_admin_is_left()
     record(by, "user.revoke", user_row(user_id).name, old={"role": role.name})
 

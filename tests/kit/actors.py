@@ -1,7 +1,7 @@
 """Who acts, for tests that change users and roles without a console."""
 
 from web_service.accounts import User
-from web_service.audit import Actor, Via
+from web_service.actors import Actor, Via
 
 ADMIN = Actor("the test", Via.SYSTEM)
 

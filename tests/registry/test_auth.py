@@ -305,6 +305,14 @@ def test_who_is_refused_is_told_what_is_missing(auth, access, needed, subject, t
     assert message == f"{told}; an administrator can explain why on the page Access of the console"
 
 
+def test_who_is_refused_with_a_limited_token_is_told_that_it_is_one(auth):
+    token = sign(claims(sub="dev", limited=True), EC_ROOT.key)
+    message = refusal(auth, f"Bearer {token}", requirement(Need.PULL, "a")).problems[0].message
+    assert message.startswith(
+        "pull from a is not permitted for dev with this access token, which has limits of its own;"
+    )
+
+
 @pytest.mark.parametrize(("subject", "shown"), [("王伟", "??"), ('"a\\b', "?a?b"), ("a\r\nX: y", "a??X: y")])
 def test_a_name_that_no_header_may_hold_is_whole_in_the_message_alone(auth, subject, shown):
     error = refusal(auth, f"Bearer {sign(claims(sub=subject), EC_ROOT.key)}", requirement(Need.PULL, "a"))

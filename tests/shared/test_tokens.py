@@ -159,6 +159,8 @@ def test_claims_have_the_shape_that_the_go_registry_reads():
         ({"client_addr": "10.0.0.1"}, "client_address", "10.0.0.1"),
         ({"readable": ["a/**", "b"]}, "readable", ("a/**", "b")),
         ({"unreadable": ["a/**", "b"]}, "unreadable", ("a/**", "b")),
+        ({"limited": True}, "limited", True),
+        ({"limited": "yes"}, "limited", False),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from tests.kit.api import Api
 from tests.kit.engine import Docker
 from tests.kit.images import build_hello
+from tests.kit.rest import Rest
 from tests.kit.services import ADMIN_PASSWORD, running_services
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     with running_services(tmp_path_factory.mktemp("pair")) as pair:
-        admin = Api(pair.console_url, "admin", ADMIN_PASSWORD)
+        admin = Rest(pair.console_url, "admin", ADMIN_PASSWORD)
         admin("POST", "/users", {"name": "dev", "password": PASSWORD})
         admin("PUT", "/users/dev/roles/write-all")
         yield pair
@@ -26,12 +26,12 @@ def pair(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def admin(pair):
-    return Api(pair.console_url, "admin", ADMIN_PASSWORD)
+    return Rest(pair.console_url, "admin", ADMIN_PASSWORD)
 
 
 @pytest.fixture(scope="module")
 def dev(pair):
-    return Api(pair.console_url, "dev", PASSWORD)
+    return Rest(pair.console_url, "dev", PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,9 @@ def test_a_personal_token_may_no_more_than_its_limits(pair, dev, docker, image):
     docker.login(pair.registry, "dev", secret)
     assert kept(docker, pair.registry) == (f"dev:{secret}", "")
     docker("pull", image)
-    assert "push to team/app is not permitted for dev" in docker.refused("push", image)
+    assert "push to team/app is not permitted for dev with this access token, which has limits" in docker.refused(
+        "push", image
+    )
     (token,) = dev("GET", "/user/tokens")["items"]
     assert token["last_used"]
     assert secret.startswith(token["hint"])

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.kit.actors import ADMIN, acting
-from web_service.audit import Actor, Audit, Via, Wanted
+from web_service.actors import Actor, Via
+from web_service.audit import Audit, Wanted
 from web_service.errors import Conflict, Refused
 from web_service.models import AuditRow
 from web_service.roles import RuleDraft

@@ -15,7 +15,7 @@ from aiohttp import encode_basic_auth
 
 from tests.kit.services import free_port, running_service
 from tests.kit.shell import seeded
-from web_service.audit import SYSTEM
+from web_service.actors import SYSTEM
 from web_service.refresh_tokens import RefreshTokens
 
 PASSWORD = "correct horse"

@@ -9,8 +9,9 @@ import pytest
 
 from tests.kit.shell import Terminal, seeded
 from web_service.access import Level
+from web_service.actors import SYSTEM
 from web_service.asked import Asked, AskedFor
-from web_service.audit import SYSTEM, Entry
+from web_service.audit import Entry
 from web_service.cli.numbers import span
 from web_service.cli.output import facts, printable, table, width
 from web_service.cli.trail import _change

@@ -2,6 +2,9 @@ import time
 
 import pytest
 
+from web_service.actors import Actor, Via
+from web_service.audit import Audit
+from web_service.audit import Wanted as AuditWanted
 from web_service.events import Event, Events, Wanted
 
 
@@ -90,3 +93,32 @@ async def test_old_events_are_forgotten(events):
     await events.record([event(1, time=now - 100), event(2, time=now)])
     assert await events.purge(50) == 1
     assert await shown(events) == ["id-2"]
+
+
+async def test_a_deletion_is_on_record_once_whoever_made_it(database):
+    events, audit = Events(database), Audit(database)
+    digest = "sha256:" + "a" * 64
+    gone = Event("d1", 7, "dev", "delete", "team/app", digest=digest, address="10.0.0.1")
+    tag = Event("d2", 7, "dev", "delete", "team/tagged", tag="1.0", address="10.0.0.1")
+    await events.record([gone, tag, Event("p1", 7, "dev", "push", "team/app", tag="1.0")])
+    await events.record([gone, tag])  # told again
+    entries = (await audit.page(AuditWanted())).entries
+    assert [(one.actor, one.via, one.address, one.action, one.subject) for one in entries] == [
+        ("dev", "docker", "10.0.0.1", "image.delete", "team/tagged:1.0"),
+        ("dev", "docker", "10.0.0.1", "image.delete", f"team/app@{digest}"),
+    ]
+
+
+async def test_what_the_console_has_put_on_record_is_not_told_again_by_its_events(database):
+    events, audit = Events(database), Audit(database)
+    boss = Actor("boss", Via.CONSOLE, "10.0.0.1")
+    await audit.record(boss, "image.delete", "team/app@sha256:1", repository="team/app", tags=["1.0"])
+    await events.record(
+        [
+            Event("d1", 7, "boss", "delete", "team/app", digest="sha256:1"),
+            Event("d2", 7, "boss", "delete", "team/app", tag="1.0"),
+            Event("d3", 7, "dev", "delete", "team/app", digest="sha256:1"),  # somebody else
+        ]
+    )
+    entries = (await audit.page(AuditWanted())).entries
+    assert [(one.actor, one.via) for one in entries] == [("dev", "docker"), ("boss", "console")]

@@ -4,7 +4,8 @@ import pytest
 
 from tests.kit.actors import ADMIN
 from tests.kit.reading import rows
-from web_service.audit import Actor, Entry, Via
+from web_service.actors import Actor, Via
+from web_service.audit import Entry
 from web_service.models import AuditRow
 from web_service.roles import RuleDraft
 from web_service.views import ROUTES
@@ -121,7 +122,7 @@ async def test_who_was_not_let_in_is_told_with_the_reason(console):
         "reason: wrong password",
     ]
     page = await admin.text("/audit/index?action=signin.", headers={"Accept-Language": "zh"})
-    assert rows(page)[0][4] == "原因: 密码错误"
+    assert [one.strip() for one in rows(page)[0][4].split("\N{FULLWIDTH COLON}")] == ["原因", "密码错误"]
 
 
 async def test_every_action_that_is_recorded_has_words_and_a_kind(console):

@@ -221,3 +221,11 @@ async def test_without_accounts_anybody_may_delete(start, with_registry, registr
     assert registry.tags["team/app"] == {}
     del fields["csrf"]
     assert (await client.post("/repo/delete/team/app/1.0", data=fields)).status == 403
+
+
+async def test_a_page_that_is_not_there_looks_like_the_others_to_who_has_signed_in(console):
+    admin = await console.admin()
+    for path in ("/nowhere", "/role/create"):
+        response = await admin.get(path)
+        assert response.status in (404, 405)
+        assert 'href="/user/index"' in await response.text()

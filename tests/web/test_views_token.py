@@ -324,8 +324,9 @@ async def test_an_access_token_gives_what_its_owner_may_within_its_limits(consol
     token, secret = await console.parts.access_tokens.create(user.id, Draft("ci", 1, limits), by=ADMIN)
     for scope, granted in (("team/app:pull,push", ["pull"]), ("other:pull", None)):
         response = await console.token(user="dev", password=secret, scope=f"repository:{scope}")
-        access = jwt.decode((await response.json())["token"], options={"verify_signature": False})["access"]
-        assert [one["actions"] for one in access] == ([granted] if granted else [])
+        claims = jwt.decode((await response.json())["token"], options={"verify_signature": False})
+        assert [one["actions"] for one in claims["access"]] == ([granted] if granted else [])
+        assert claims["limited"] is True
     await console.parts.access_tokens.revoke(user.id, token.id, by=ADMIN)
     assert (await console.token(user="dev", password=secret)).status == 401
 

@@ -1,5 +1,6 @@
 """From HTTP to a call of a handler and back: who calls, whether that is allowed, what was sent; errors become JSON."""
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -18,6 +19,10 @@ from web_service.inputs import Input
 from web_service.views.routing import PARTS, VISIT, Handler
 
 _SWITCHED_OFF: Final = "There are no accounts here: authentication is switched off (registry.auth.enabled is false)."
+
+
+_LARGEST_BODY: Final = 256 << 10
+_PATIENCE_SECONDS: Final = 30
 
 
 def endpoint(operation: Operation) -> Handler:
@@ -43,16 +48,17 @@ async def _done(operation: Operation, request: web.Request) -> Document | None:
     parts = request.app[PARTS]
     if not parts.settings.has_accounts:
         raise Failed(NOT_FOUND, _SWITCHED_OFF)
+    raw = await _read(request) if operation.takes else b""  # all of it, before rights are looked at
     login = None if operation.right is Right.OPEN else await _admitted(operation, request)
     query = _query(operation.query or Query, request)
-    body = await _body(operation.takes, request) if operation.takes else None
+    body = _body(operation.takes, request, raw) if operation.takes else None
     return await operation.handler(Call(request, parts, login, query, body))
 
 
 async def _admitted(operation: Operation, request: web.Request) -> Login:
     """Return who calls; raises Failed when that one may not."""
     visit, login = request[VISIT], await sign_in(request)
-    visit.user = login.user
+    visit.user, visit.as_admin = login.user, operation.right is Right.ADMIN
     if login.token is not None:
         visit.facts["token"] = login.token.name
     check_rights(operation, login)
@@ -70,16 +76,26 @@ def _query(kind: type[Query], request: web.Request) -> Query:
         raise failures.of_validation(error) from None
 
 
-async def _body(kind: type[Input], request: web.Request) -> Input:
+async def _read(request: web.Request) -> bytes:
+    """Return the body, which must be small and must not dawdle: nobody has been asked yet who sends it."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            body = await request.content.read(_LARGEST_BODY + 1)
+            while len(body) <= _LARGEST_BODY and (more := await request.content.read(_LARGEST_BODY + 1 - len(body))):
+                body += more
+    except TimeoutError:
+        raise Failed(MALFORMED, f"The body did not arrive within {_PATIENCE_SECONDS} seconds.") from None
+    except Exception as error:  # the framework has no one error for a broken body
+        raise Failed(MALFORMED, "The body cannot be read.") from error
+    if len(body) > _LARGEST_BODY:
+        raise Failed(TOO_LARGE, f"A body has at most {_LARGEST_BODY >> 10} KiB.")
+    return body
+
+
+def _body(kind: type[Input], request: web.Request, raw: bytes) -> Input:
     if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise Failed(WRONG_TYPE, "Send application/json, in UTF-8.")
     try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Failed(TOO_LARGE, "What was sent is too large.") from None
-    except Exception as error:  # the framework has no one error for a broken body
-        raise Failed(MALFORMED, "The body cannot be read.") from error
-    try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(raw)
     except ValidationError as error:
         raise failures.of_validation(error) from None

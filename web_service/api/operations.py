@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from web_service.actors import Actor
+from web_service.actors import Via as Way
 from web_service.api.queries import Paging, Query
-from web_service.audit import Actor
-from web_service.audit import Via as Way
 from web_service.authentication import Login
 from web_service.documents import Document, Listing
 from web_service.inputs import Input
@@ -70,7 +70,8 @@ class Call:
     def actor(self) -> Actor:
         """Who acts, for the audit trail."""
         user = self.login.user
-        return Actor(user.name, Way.API, self.request[VISIT].client.address, user.id)
+        visit = self.request[VISIT]
+        return Actor(user.name, Way.API, visit.client.address, user.id, visit.as_admin)
 
     def name(self, of: str) -> str:
         """Return a name in the path."""

@@ -5,9 +5,9 @@ from typing import Final
 from aiohttp import web
 
 from web_service.access_tokens import Api
+from web_service.actors import Via as Way
 from web_service.api.failures import DENIED, NOT_SIGNED_IN, Failed
 from web_service.api.operations import Operation, Right, Via
-from web_service.audit import Via as Way
 from web_service.authentication import LONGEST_NAME, Login
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.opaque import Kind, kind_of, masked

@@ -16,15 +16,17 @@ from pydantic import BaseModel
 
 from shared.config import ConfigError
 from web_service.access_tokens import AccessTokens
+from web_service.actors import Actor, Via
+from web_service.administrators import UI_ADMIN
 from web_service.asked import AskedFor
-from web_service.audit import Actor, Audit, Via
+from web_service.audit import Audit
 from web_service.cli.output import as_json, say
 from web_service.config import Config, database_place, load_config
 from web_service.db import Database
 from web_service.events import Events
 from web_service.groups import Groups
 from web_service.refresh_tokens import RefreshTokens
-from web_service.roles import UI_ADMIN, Roles
+from web_service.roles import Roles
 from web_service.simulation import Simulation
 from web_service.users import Users
 

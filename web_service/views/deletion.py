@@ -11,6 +11,7 @@ from aiohttp import web
 
 from shared import logs
 from web_service.access import CONSOLE
+from web_service.audit import IMAGE_DELETED
 from web_service.authority import Caller
 from web_service.errors import N_, Conflict, Refused
 from web_service.views.page import form, redirect, render, translate
@@ -45,7 +46,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     _log.info("image deleted", extra=logs.fields(repository=repository, tag=tag, digest=digest, user=name))
     tags = sorted(gone)
     await request.app[PARTS].audit.record(
-        visit.actor, "image.delete", f"{repository}@{digest}"[:255], repository=repository, tags=tags
+        visit.actor, IMAGE_DELETED, f"{repository}@{digest}"[:255], repository=repository, tags=tags
     )
     notice = translate(request, N_("Deleted %(image)s."), image=", ".join(f"{repository}:{one}" for one in tags))
     left = [one for one in await browser.repositories([repository]) if one.tags]

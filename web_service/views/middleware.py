@@ -65,9 +65,15 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let through who may use the route, with forms that come from our own pages."""
     needs = needs_of(request)
+    visit = request[VISIT]
+    if request.match_info.http_exception is not None and not request.path.startswith("/api/"):
+        await _identify_user(request, visit)  # a page that is not there looks like the others
+        return await handler(request)
     if needs is Needs.MACHINE or request.match_info.http_exception is not None:
         return await handler(request)
-    visit = request[VISIT]
+    visit.as_admin = needs is Needs.ADMIN
+    if request.method not in _SAFE_METHODS:
+        await form(request)  # all of it, before rights are looked at: it may take its time to arrive
     await _identify_user(request, visit)
     has_accounts = request.app[PARTS].settings.has_accounts
     if needs is Needs.LOOK and has_accounts and not (visit.user and visit.user.may_browse):

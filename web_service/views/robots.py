@@ -14,8 +14,8 @@ from web_service.errors import N_, Invalid, Problem
 from web_service.roles import RuleDraft
 from web_service.views.page import form, redirect, render
 from web_service.views.routing import PARTS, VISIT
-from web_service.views.token_form import DAYS, DEFAULT_DAYS, TokenForm, lines, read_days
-from web_service.views.tokens import make_token
+from web_service.views.token_form import DAYS, DEFAULT_DAYS, TokenForm, lines
+from web_service.views.tokens import secret_page
 from web_service.views.users import place_of, user_of, user_page
 
 _log = logging.getLogger("web.robots")
@@ -63,14 +63,14 @@ async def show_new_robot(request: web.Request) -> web.StreamResponse:
 
 async def create_robot(request: web.Request) -> web.StreamResponse:
     """Add a robot with a first token, and show its secret."""
-    users, wanted = request.app[PARTS].users, RobotForm.of(await form(request))
+    tokens, by, wanted = request.app[PARTS].access_tokens, request[VISIT].actor, RobotForm.of(await form(request))
     try:
-        read_days(wanted.days)  # before anything is made
-        robot = await users.create_robot(wanted.name, wanted.drafts(), by=request[VISIT].actor)
+        first = TokenForm(_FIRST_TOKEN, wanted.days).draft()
+        robot, token, secret = await tokens.create_robot(wanted.name, wanted.drafts(), first, by=by)
     except Problem as problem:
         return await _new_robot_page(request, wanted, problem)
-    _log.info("robot created", extra=logs.fields(subject=robot.name, by=request[VISIT].actor.name))
-    return await make_token(request, robot, TokenForm(_FIRST_TOKEN, wanted.days), back=place_of(robot))
+    _log.info("robot created", extra=logs.fields(subject=robot.name, by=by.name))
+    return await secret_page(request, robot, token, secret, back=place_of(robot))
 
 
 async def show_robot(request: web.Request) -> web.StreamResponse:

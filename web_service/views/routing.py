@@ -13,7 +13,7 @@ from shared.draining import InFlight
 from shared.proxies import Client
 from web_service.access import Rule
 from web_service.accounts import User
-from web_service.audit import Actor, Via
+from web_service.actors import Actor, Via
 from web_service.i18n import Language
 from web_service.parts import Parts
 
@@ -53,7 +53,8 @@ class Route:
 class Visit:
     """One request: where it comes from, in which language it is answered, and who is signed in.
 
-    `public` are the rules that count for a visitor who may only LOOK, None for all others.
+    `as_admin` is whether the route is for administrators. `public` are the rules that count for a visitor who may only
+    LOOK, None for all others.
     `token` is the session's, or for someone not signed in that of a cookie which only proves that a form is ours.
     `facts` go to the log line of the request.
     """
@@ -62,6 +63,7 @@ class Visit:
     language: Language
     user: User | None = None
     public: tuple[Rule, ...] | None = None
+    as_admin: bool = False
     token: str = ""
     token_is_new: bool = False
     facts: dict[str, object] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Visit:
     def actor(self) -> Actor:
         """Who acts, for the audit trail."""
         user = self.user
-        return Actor(user.name if user else "", Via.CONSOLE, self.client.address, user.id if user else 0)
+        return Actor(user.name if user else "", Via.CONSOLE, self.client.address, user.id if user else 0, self.as_admin)
 
     @property
     def csrf(self) -> str:

@@ -5,7 +5,7 @@ import logging
 from aiohttp import web
 
 from shared import logs
-from web_service.audit import Actor, Via
+from web_service.actors import Actor, Via
 from web_service.authentication import LONGEST_NAME
 from web_service.errors import SignInFailed
 from web_service.i18n import NAMES

@@ -14,8 +14,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from shared.tokens import InvalidScope, Scope, parse_scopes
+from web_service.actors import Actor, Via
 from web_service.asked import Asked
-from web_service.audit import Actor, Via
 from web_service.authentication import LONGEST_NAME, Login
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.granting import Asker, Granted, grant
@@ -136,7 +136,13 @@ async def _issue(
     more: Mapping[str, str] | None = None,
 ) -> web.Response:
     visit, granted = request[VISIT], grant(asker, wanted)
-    issued = await issuer.issue(asker.name, granted.scopes, readable=granted.readable, unreadable=granted.unreadable)
+    issued = await issuer.issue(
+        asker.name,
+        granted.scopes,
+        readable=granted.readable,
+        unreadable=granted.unreadable,
+        limited=bool(asker.limits),
+    )
     request.app[PARTS].asked.note(
         Asked(asker.name, asker.address, one.repository, one.action, one.allowed) for one in granted.verdicts
     )
