@@ -7,10 +7,13 @@ seconds, and with them nothing but a trial's completeness.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from peewee import EXCLUDED, chunked
+
+from shared.texts import clean
 from web_service.db import Database
 from web_service.models import AskedRow
 
@@ -18,6 +21,14 @@ DAY: Final = 24 * 3600
 _MOST_WAITING: Final = 10_000
 """Different requests that wait to be written; what is more is dropped, for a flood shall not fill the memory."""
 MOST_READ: Final = 100_000
+MOST_OF_USER: Final = 2_000
+"""Different requests of one user, or of all who have not signed in, that are kept per day and process.
+
+What is more is dropped: a flood neither fills the table nor pushes others out of MOST_READ.
+"""
+_KEY: Final = ("day", "user", "address", "repository", "action", "allowed")
+_ROWS: Final = 100
+"""Rows per statement: SQLite before 3.32 takes no more than 999 values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,28 @@ class Times:
     last: int
 
 
+class _Today:
+    """Says what is still kept of a day. Of what was kept already it remembers hashes, which need little memory."""
+
+    def __init__(self) -> None:
+        self._day = 0
+        self._kept: dict[str, set[int]] = {}
+        self._left = MOST_READ
+
+    def keeps(self, day: int, one: Asked) -> bool:
+        """Return whether a request is kept, and count it when it is a new one."""
+        if day != self._day:
+            self._day, self._kept, self._left = day, {}, MOST_READ
+        of_user, mark = self._kept.setdefault(one.user, set()), hash(one)
+        if mark in of_user:
+            return True
+        if len(of_user) >= MOST_OF_USER or not self._left:
+            return False
+        of_user.add(mark)
+        self._left -= 1
+        return True
+
+
 class AskedFor:
     """Counts, keeps and recalls what was asked for."""
 
@@ -47,12 +80,13 @@ class AskedFor:
         self._database = database
         self._clock = clock
         self._waiting: Counter[tuple[int, Asked]] = Counter()
+        self._today = _Today()
 
     def note(self, asked: Iterable[Asked]) -> None:
         """Count; it is written by the next `flush`."""
         day = int(self._clock()) // DAY
         for one in asked:
-            if len(self._waiting) < _MOST_WAITING or (day, one) in self._waiting:
+            if (day, one) in self._waiting or (len(self._waiting) < _MOST_WAITING and self._today.keeps(day, one)):
                 self._waiting[day, one] += 1
 
     async def flush(self) -> int:
@@ -79,19 +113,20 @@ class AskedFor:
 
 
 def _add(waiting: Counter[tuple[int, Asked]], now: int) -> None:
-    for (day, one), times in waiting.items():
-        key = {
-            "day": day,
-            "user": one.user[:64],
-            "address": one.address[:64],
-            "repository": one.repository[:255],
-            "action": one.action[:32],
-            "allowed": one.allowed,
-        }
-        AskedRow.insert(**key, times=times, last=now).on_conflict(
-            conflict_target=[getattr(AskedRow, name) for name in key],
-            update={AskedRow.times: AskedRow.times + times, AskedRow.last: now},
+    for rows in chunked(_rows(waiting, now), _ROWS):
+        AskedRow.insert_many(rows).on_conflict(
+            conflict_target=[getattr(AskedRow, name) for name in _KEY],
+            update={AskedRow.times: AskedRow.times + EXCLUDED.times, AskedRow.last: EXCLUDED.last},
         ).execute()
+
+
+def _rows(waiting: Counter[tuple[int, Asked]], now: int) -> Iterator[dict[str, object]]:
+    """Return one row for each key: two of one key in one statement is what PostgreSQL refuses."""
+    rows: Counter[tuple[object, ...]] = Counter()
+    for (day, one), times in waiting.items():
+        texts = (clean(one.user)[:64], clean(one.address)[:64], clean(one.repository)[:255], clean(one.action)[:32])
+        rows[day, *texts, one.allowed] += times
+    return ({**dict(zip(_KEY, key, strict=True)), "times": times, "last": now} for key, times in rows.items())
 
 
 def _since(first_day: int) -> list[Times]:

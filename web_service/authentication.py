@@ -3,10 +3,16 @@
 Docker sends the password with every pull and push, often dozens at a time. A verdict is therefore remembered for a
 minute, as a keyed hash over the stored hash and the password: a changed password is never found again. Those who
 ask at the same moment share one verification. Wrong passwords are counted per user and address, per address, and per
-user: a guesser at one address shuts out nobody but himself. When many addresses guess for one user, that name is
-locked for all but the addresses from which it has signed in lately.
+user: a guesser at one address shuts out nobody but himself, and who shares his address. When many addresses guess for
+one user, that name is locked for all but the addresses from which it has signed in lately.
 
-Programs may show an access token in place of the password. It cannot be guessed, needs no slow hash, and is not locked.
+An attempt is counted before the slow hash and taken back when it was right, so that many guesses at once gain nothing.
+Those who share one verification are one attempt, with one line in the audit trail; a wrong password that comes again
+later is another. A remembered verdict is no way around a lock: it would tell a guesser that he is right.
+
+Programs may show an access token in place of the password, or a refresh token. Neither can be guessed nor needs a slow
+hash: it is looked up first, and a valid one is let in whoever has to wait. One that is not valid counts for its address
+only, for anybody may write any name beside it.
 """
 
 import asyncio
@@ -22,13 +28,14 @@ from typing import Final
 
 from web_service.access_tokens import AccessToken, AccessTokens
 from web_service.accounts import User
-from web_service.audit import Actor, Audit, Via
+from web_service.actors import Actor, Via
+from web_service.audit import Audit
 from web_service.errors import N_, SignInFailed
 from web_service.limits import Limits
 from web_service.opaque import Kind, kind_of, masked
 from web_service.passwords import LONGEST, check_new_password, hash_password, needs_new_hash, verify_password
 from web_service.refresh_tokens import RefreshTokens
-from web_service.throttle import Throttle
+from web_service.throttle import Attempt, Throttle
 from web_service.users import Credentials, Users
 
 REMEMBER_SECONDS: Final = 60.0
@@ -56,6 +63,23 @@ class Login:
         return self.token.limits if self.token else ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Whether a password is right; `number` tells which verdict came first, `until` when it is forgotten."""
+
+    right: bool
+    number: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A verification that is under way, and the attempt as which it is counted."""
+
+    verdict: asyncio.Task[bool]
+    attempt: Attempt
+
+
 class Authenticator:
     """Says who stands behind a name and a password, and makes the hashes of new ones."""
 
@@ -75,8 +99,9 @@ class Authenticator:
         self._throttle = Throttle(clock)
         self._threads = ThreadPoolExecutor(_THREADS, "passwords")
         self._secret = secrets.token_bytes(32)
-        self._verdicts: OrderedDict[bytes, tuple[float, bool]] = OrderedDict()
-        self._running: dict[bytes, asyncio.Task[bool]] = {}
+        self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
+        self._given = 0
+        self._running: dict[bytes, _Running] = {}
         self._nobody = Credentials(0, hash_password(secrets.token_urlsafe()), enabled=False)
 
     async def close(self) -> None:
@@ -87,17 +112,20 @@ class Authenticator:
         """Return the user; raises SignInFailed, which says no more than a stranger may know."""
         if len(name) > LONGEST_NAME or len(password) > LONGEST:
             raise SignInFailed(_WRONG)
-        self._throttle.check(name, address)
+        given = self._given
         found = await self._users.look_up(name)
         # An unknown name costs what a wrong password costs, so that names cannot be found by the clock.
-        accepted = await self._verified(found[0] if found else self._nobody, name, password)
+        held = found[0] if found else self._nobody
+        accepted, attempt = await self._verified(held, name, password, address, given)
         if found is None or not accepted:
-            await self._failed(name, address, via, "wrong password" if found else "unknown user")
+            if attempt is not None:
+                reason = "wrong password" if found else "unknown user"
+                await self._record(name, address, via, reason, self._throttle.lock(attempt))
             raise SignInFailed(_WRONG)
-        held, user = found
+        user = found[1]
         self._throttle.succeeded(name, address)
         await self._check_open(user, address, via)
-        if needs_new_hash(held.password_hash):
+        if attempt is not None and needs_new_hash(held.password_hash):
             await self._renew_hash(held, name, password)
         return user
 
@@ -109,20 +137,19 @@ class Authenticator:
         if kind_of(secret) not in (Kind.PERSONAL, Kind.ROBOT):
             return Login(await self.authenticate(name, secret, address, via))
         name = name[:LONGEST_NAME]
-        self._throttle.check_address(address)
         found = await self._tokens.find(secret, address)
         if found is None or name not in ("", found.user.name):
-            await self._failed(name, address, via, "access token not valid")
+            await self._token_failed(name, address, via, "access token not valid")
             raise SignInFailed(N_("The access token is not valid: it is unknown here, revoked, expired or another's."))
         await self._check_open(found.user, address, via)
         return Login(found.user, found.token)
 
     async def sign_in_again(self, refresh_token: str, address: str) -> User:
         """Return whose refresh token a client shows; raises SignInFailed."""
-        self._throttle.check_address(address)
-        user = await self._refresh_tokens.user(refresh_token, address)
+        known = kind_of(refresh_token) is Kind.REFRESH
+        user = await self._refresh_tokens.user(refresh_token, address) if known else None
         if user is None:
-            await self._failed("", address, Via.DOCKER, "refresh token not valid")
+            await self._token_failed("", address, Via.DOCKER, "refresh token not valid")
             raise SignInFailed(N_("The refresh token is not valid any more; sign in again."))
         await self._check_open(user, address, Via.DOCKER)
         return user
@@ -137,9 +164,12 @@ class Authenticator:
         await self._users.renew_hash(held.user_id, held.password_hash, renewed.password_hash)
         self._remember(self._key(renewed, name, password), verdict=True)
 
-    async def _failed(self, name: str, address: str, via: Via, reason: str) -> None:
-        """Count and record a failure. Who has to wait is not recorded again: that bounds what a guesser can write."""
-        locked = self._throttle.failed(name, address)
+    async def _token_failed(self, name: str, address: str, via: Via, reason: str) -> None:
+        """Count and record a token that is not valid; raises TooManyFailures when its address has to wait."""
+        await self._record(name, address, via, reason, self._throttle.failed_at(address))
+
+    async def _record(self, name: str, address: str, via: Via, reason: str, locked: str) -> None:
+        """Record a failure. Who has to wait is not recorded again: that bounds what a guesser can write."""
         name = masked(name)
         await self._audit.record(Actor(name, via, address), REFUSED, name, reason=reason)
         if locked:
@@ -153,26 +183,46 @@ class Authenticator:
     async def _hashed(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._threads, hash_password, password)
 
-    async def _verified(self, held: Credentials, name: str, password: str) -> bool:
-        key = self._key(held, name, password)
-        known = self._verdicts.get(key)
-        if known is not None and known[0] > self._clock():
-            return known[1]
-        task = self._running.get(key)
-        if task is None:
-            task = self._running[key] = asyncio.create_task(self._verify(key, held.password_hash, password))
-        return await asyncio.shield(task)
+    async def _verified(
+        self, held: Credentials, name: str, password: str, address: str, given: int
+    ) -> tuple[bool, Attempt | None]:
+        """Return whether a password is right, and as which attempt it was counted, None for no one of its own.
 
-    async def _verify(self, key: bytes, stored: str, password: str) -> bool:
+        `given` is how many verdicts there were when it was asked: a later one is shared as if it were still under way.
+        Raises TooManyFailures. Nothing is awaited between looking who has to wait and counting.
+        """
+        key = self._key(held, name, password)
+        running = self._running.get(key)
+        if running is not None:
+            if not running.attempt.is_from(address):
+                self._throttle.check(name, address)
+            return await asyncio.shield(running.verdict), None
+        known = self._verdicts.get(key)
+        if known is not None and known.until <= self._clock():
+            known = None
+        if known is not None and (known.right or known.number > given):
+            self._throttle.check(name, address)
+            return known.right, None
+        attempt = self._throttle.reserve(name, address)
+        if known is not None:
+            return False, attempt
+        verdict = asyncio.create_task(self._verify(key, held.password_hash, password, attempt))
+        self._running[key] = _Running(verdict, attempt)
+        return await asyncio.shield(verdict), attempt
+
+    async def _verify(self, key: bytes, stored: str, password: str, attempt: Attempt) -> bool:
         try:
             verdict = await asyncio.get_running_loop().run_in_executor(self._threads, verify_password, stored, password)
         finally:
             del self._running[key]
         self._remember(key, verdict=verdict)
+        if verdict:
+            self._throttle.take_back(attempt)
         return verdict
 
     def _remember(self, key: bytes, *, verdict: bool) -> None:
-        self._verdicts[key] = (self._clock() + REMEMBER_SECONDS, verdict)
+        self._given += 1
+        self._verdicts[key] = _Verdict(verdict, self._given, self._clock() + REMEMBER_SECONDS)
         self._verdicts.move_to_end(key)
         if len(self._verdicts) > _MOST_ENTRIES:
             self._verdicts.popitem(last=False)

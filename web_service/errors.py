@@ -8,6 +8,7 @@ Problem                 anything that is told to the user
 ├── SignInFailed        wrong name or password, or a disabled account
 │   └── TooManyFailures wait first
 ├── Unavailable         the database does not answer
+├── Busy                somebody else does what only one may do at a time
 └── RegistryProblem     the registry did not do what it was asked
     ├── RegistryUnreachable
     ├── RegistryNotFound
@@ -94,6 +95,15 @@ class Unavailable(Problem):
 
     def __init__(self) -> None:
         super().__init__(N_("The database cannot be reached at the moment; try again in a little while."))
+
+
+class Busy(Problem):
+    """Somebody else tries a change of rules; it is much to compute, so one does at a time."""
+
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__(N_("Somebody else tries a change at the moment; try again in a little while."))
 
 
 class RegistryProblem(Problem):

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from web_service.asked import _MOST_WAITING, DAY, Asked, AskedFor, Times
+from web_service import asked as module
+from web_service.asked import _MOST_WAITING, DAY, MOST_OF_USER, Asked, AskedFor, Times
 from web_service.errors import Unavailable
+from web_service.models import AskedRow
 
 START = 20_000 * DAY + 100
 PULL = Asked("dev", "10.0.0.1", "team/app", "pull", allowed=True)
@@ -52,9 +54,9 @@ async def test_old_days_are_forgotten(asked, clock):
 
 
 async def test_a_flood_does_not_fill_the_memory(asked):
-    asked.note(Asked("", f"10.0.{number}", "x", "pull", allowed=False) for number in range(_MOST_WAITING + 10))
+    asked.note(Asked(f"user{number}", "10.0.0.1", "x", "pull", allowed=False) for number in range(_MOST_WAITING + 10))
     assert len(asked._waiting) == _MOST_WAITING
-    asked.note([Asked("", "10.0.1", "x", "pull", allowed=False)])
+    asked.note([Asked("user1", "10.0.0.1", "x", "pull", allowed=False)])
     assert asked._waiting.total() == _MOST_WAITING + 1
 
 
@@ -77,6 +79,53 @@ async def test_several_that_write_at_once_lose_nothing(database, clock):
         one.note([PULL, PUSH])
     await asyncio.gather(*(one.flush() for one in writers))
     assert {one.times for one in await writers[0].since(1)} == {4}
+
+
+def flood(user, most=MOST_OF_USER + 10):
+    return [Asked(user, "10.0.0.1", f"x{number}", "pull", allowed=False) for number in range(most)]
+
+
+@pytest.mark.parametrize("user", ["", "dev"])
+async def test_a_flood_of_one_pushes_nobody_out(asked, clock, user):
+    asked.note(flood(user))
+    assert await asked.flush() == MOST_OF_USER
+    asked.note([*flood(user), Asked("other", "10.0.0.1", "x", "pull", allowed=True)])
+    assert await asked.flush() == MOST_OF_USER + 1  # what is known already is counted on
+    found = await asked.since(1)
+    assert (len(found), {one.times for one in found if one.asked.user == user}) == (MOST_OF_USER + 1, {2})
+    clock[0] += DAY
+    asked.note([Asked(user, "10.0.0.1", "next day", "pull", allowed=False)])
+    assert await asked.flush() == 1
+
+
+async def test_a_flood_of_many_ends_as_well(asked, monkeypatch):
+    monkeypatch.setattr(module, "MOST_READ", 50)
+    for number in range(10):
+        asked.note(flood(f"user{number}", 20))
+    assert await asked.flush() == 50
+
+
+async def test_many_lines_are_a_few_statements(asked, database, monkeypatch):
+    asked.note(flood("dev", 250))
+    await asked.flush()
+    engine = database._engine.database
+    statements, execute = [], engine.execute_sql
+    monkeypatch.setattr(engine, "execute_sql", lambda sql, *rest: (statements.append(sql), execute(sql, *rest))[1])
+    asked.note(flood("dev", 250))
+    asked.note(flood("dev", 10))
+    await asked.flush()
+    assert sum(sql.startswith("INSERT") for sql in statements) == 3
+    times = [one.times for one in await asked.since(1)]
+    assert (len(times), sorted(set(times)), sum(times)) == (250, [2, 3], 510)
+
+
+async def test_what_is_one_line_when_it_is_cut_is_one_line(asked, database):
+    for end in ("a", "b", "\0", "\ud800"):
+        asked.note([Asked("dev", "10.0.0.1", "z" * 255 + end, "pull", True)] * 2)
+    asked.note([Asked("dev", "\0", "x", "pull", True), Asked("dev", "\ud800", "x", "pull", True)])
+    await asked.flush()
+    assert sorted(one.times for one in await asked.since(1)) == [2, 8]
+    assert await database.read(AskedRow.select().count) == 2
 
 
 async def test_long_texts_are_cut(asked):

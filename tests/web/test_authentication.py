@@ -7,13 +7,15 @@ from tests.kit.actors import ADMIN
 from web_service import authentication
 from web_service.access import Level
 from web_service.access_tokens import AccessTokens, Draft
-from web_service.audit import Audit, Via, Wanted
+from web_service.actors import Via
+from web_service.audit import Audit, Wanted
 from web_service.authentication import REMEMBER_SECONDS, Authenticator
 from web_service.errors import Invalid, Refused, SignInFailed, TooManyFailures
 from web_service.limits import Limit
 from web_service.opaque import Kind, new_secret
 from web_service.passwords import hash_password, verify_password
 from web_service.refresh_tokens import RefreshTokens
+from web_service.throttle import MOST_OF_ADDRESS, MOST_OF_USER, WINDOW
 from web_service.throttle import MOST_OF_BOTH as MOST_FAILURES
 
 PASSWORD = "a good password"
@@ -257,3 +259,137 @@ async def test_a_refresh_token_lets_its_user_in_again(authenticator, database, u
             await authenticator.sign_in_again(shown, "10.0.0.1")
     refused = (await Audit(database).page(Wanted(action="signin.refused"))).entries
     assert [one.new["reason"] for one in refused] == ["refresh token not valid"] * 3
+
+
+async def outcomes(calls):
+    """Call all at once, and return what became of each: `in`, `wrong` or `wait`."""
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    names = {TooManyFailures: "wait", SignInFailed: "wrong"}
+    return [names.get(type(one), "in") for one in found]
+
+
+async def recorded(database):
+    entries = (await Audit(database).page(Wanted(action="signin."), size=1000)).entries
+    return [one.action for one in reversed(entries)]
+
+
+@pytest.mark.parametrize("name", ["dev", "nobody"])
+async def test_of_many_guesses_at_once_no_more_are_looked_at_than_one_by_one(
+    authenticator, database, verifications, name
+):
+    guesses = [*(f"guess {number}" for number in range(399)), PASSWORD]
+    told = await outcomes(authenticator.authenticate(name, guess, "10.6.6.6") for guess in guesses)
+    assert (told.count("wrong"), told.count("wait")) == (MOST_FAILURES, 400 - MOST_FAILURES)
+    assert len(verifications) == MOST_FAILURES
+    assert sorted(await recorded(database)) == ["signin.locked", *["signin.refused"] * MOST_FAILURES]
+
+
+async def test_guesses_at_once_from_one_network_are_guesses_from_one_address(authenticator, verifications):
+    told = await outcomes(
+        authenticator.authenticate("dev", f"guess {number}", f"2001:db8::{number:x}") for number in range(100)
+    )
+    assert told.count("wrong") == len(verifications) == MOST_FAILURES
+
+
+async def test_many_at_once_are_one_attempt_also_when_it_is_the_last(authenticator, verifications):
+    for number in range(MOST_FAILURES - 1):
+        with pytest.raises(SignInFailed, match="wrong"):
+            await authenticator.authenticate("dev", f"guess {number}", "10.0.0.1")
+    verifications.clear()
+    told = await outcomes(authenticator.authenticate("dev", PASSWORD, "10.0.0.1") for _ in range(50))
+    assert told == ["in"] * 50
+    assert len(verifications) == 1
+    throttle = authenticator._throttle
+    assert [len(one) for one in throttle._of_address._times.values()] == [MOST_FAILURES - 1]
+    assert [len(one) for one in throttle._of_user._times.values()] == [MOST_FAILURES - 1]
+    assert not throttle._of_both._times
+
+
+async def test_one_wrong_password_many_times_at_once_is_one_failure(authenticator, database, verifications):
+    told = await outcomes(authenticator.authenticate("dev", "wrong", "10.0.0.1") for _ in range(100))
+    assert told == ["wrong"] * 100
+    assert len(verifications) == 1
+    assert [len(one) for one in authenticator._throttle._of_both._times.values()] == [1]
+    assert await recorded(database) == ["signin.refused"]
+
+
+async def test_who_asked_before_the_verdict_shares_it_however_long_the_database_takes(
+    authenticator, users, database, monkeypatch
+):
+    look_up, first_is_done, late = users.look_up, asyncio.Event(), []
+
+    async def slow_but_for_the_first(name):
+        if late:
+            await first_is_done.wait()
+        late.append(name)
+        return await look_up(name)
+
+    monkeypatch.setattr(users, "look_up", slow_but_for_the_first)
+    calls = [authenticator.authenticate("dev", "wrong", "10.0.0.1") for _ in range(20)]
+    first, *others = [asyncio.create_task(outcomes([call])) for call in calls]
+    await first
+    first_is_done.set()
+    assert await asyncio.gather(*others) == [["wrong"]] * 19
+    assert await recorded(database) == ["signin.refused"]
+
+
+async def test_who_has_to_wait_shares_no_verification_of_others(authenticator, verifications, dev):
+    for number in range(MOST_FAILURES):
+        with pytest.raises(SignInFailed, match="wrong"):
+            await authenticator.authenticate("dev", f"guess {number}", "10.6.6.6")
+    verifications.clear()
+    addresses = ["10.0.0.1", "10.6.6.6", "10.0.0.2"]
+    told = await outcomes(authenticator.authenticate("dev", PASSWORD, address) for address in addresses)
+    assert told == ["in", "wait", "in"]
+    assert len(verifications) == 1
+
+
+async def test_an_old_hash_is_replaced_once_by_many_at_once(authenticator, users, dev, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(authentication, "hash_password", lambda password: hashed.append(password) or HASH)
+    await users.set_password(dev.id, bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode(), by=ADMIN)
+    assert await outcomes(authenticator.authenticate("dev", PASSWORD, "10.0.0.1") for _ in range(20)) == ["in"] * 20
+    assert len(hashed) == 1
+
+
+async def test_tokens_that_are_not_valid_lock_no_name(authenticator, dev):
+    for number in range(2 * MOST_OF_USER):
+        with pytest.raises(SignInFailed, match="not valid"):
+            await authenticator.sign_in_program("dev", new_secret(Kind.PERSONAL), f"10.6.{number}.6", Via.DOCKER)
+    for _ in range(2 * MOST_FAILURES):
+        with pytest.raises(SignInFailed, match="not valid"):
+            await authenticator.sign_in_program("dev", new_secret(Kind.ROBOT), "10.0.0.1", Via.DOCKER)
+    for address in ("10.0.0.1", "10.7.7.7"):
+        assert await authenticator.authenticate("dev", PASSWORD, address) == dev
+
+
+async def test_one_address_cannot_lock_a_name_for_others(authenticator, clock, dev):
+    for _ in range(9):
+        for _ in range(MOST_FAILURES):
+            with pytest.raises(SignInFailed, match="wrong"):
+                await authenticator.authenticate("dev", "guess", "10.6.6.6")
+        clock[0] += WINDOW
+    assert [len(one) for one in authenticator._throttle._of_user._times.values()] == [10]
+    assert await authenticator.authenticate("dev", PASSWORD, "10.0.0.1") == dev
+
+
+async def test_a_valid_token_is_let_in_where_others_have_to_wait(authenticator, database, tokens, dev):
+    _, secret = await tokens.create(dev.id, Draft("ci", 1), by=ADMIN)
+    refresh = await RefreshTokens(database, 1000).create(dev.id, "docker", by=ADMIN)
+    for _ in range(MOST_OF_ADDRESS - 1):
+        with pytest.raises(SignInFailed, match="not valid"):
+            await authenticator.sign_in_program("dev", new_secret(Kind.PERSONAL), "10.6.6.6", Via.DOCKER)
+    with pytest.raises(SignInFailed, match="sign in again"):
+        await authenticator.sign_in_again(new_secret(Kind.REFRESH), "10.6.6.6")
+    for _ in range(2):
+        assert (await authenticator.sign_in_program("", secret, "10.6.6.6", Via.DOCKER)).user == dev
+        assert await authenticator.sign_in_again(refresh, "10.6.6.6") == dev
+        with pytest.raises(TooManyFailures, match=r"^Too many failed attempts; wait 600 seconds\.$"):
+            await authenticator.sign_in_program("", new_secret(Kind.PERSONAL), "10.6.6.6", Via.DOCKER)
+        with pytest.raises(TooManyFailures):
+            await authenticator.sign_in_program("other", secret, "10.6.6.6", Via.DOCKER)
+        with pytest.raises(TooManyFailures):
+            await authenticator.sign_in_again("junk", "10.6.6.6")
+        with pytest.raises(TooManyFailures):
+            await authenticator.authenticate("dev", PASSWORD, "10.6.6.6")
+    assert await recorded(database) == [*["signin.refused"] * MOST_OF_ADDRESS, "signin.locked"]

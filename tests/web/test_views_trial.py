@@ -105,6 +105,15 @@ async def test_a_role_that_opens_the_console_gets_no_rule_by_trying(console):
     assert response.status == 403
 
 
+async def test_who_tries_while_another_does_finds_the_form_as_it_was_typed(console, team):
+    console.parts.simulation._busy = True
+    response = await (await console.admin()).post(f"/role/tryAcl/{team.id}", **DRAFT)
+    page = await response.text()
+    assert response.status == 429
+    assert "Somebody else tries a change at the moment" in page
+    assert 'value="a note"' in page
+
+
 async def test_without_anything_asked_it_says_that_it_knows_nothing(console):
     role = await console.parts.roles.named("read-all")
     page = await (await (await console.admin()).post(f"/role/tryAcl/{role.id}", **DRAFT)).text()

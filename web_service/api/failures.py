@@ -34,7 +34,10 @@ MEANINGS: Final = {
     TOO_LARGE: ("TOOLARGE", "What was sent is too large."),
     WRONG_TYPE: ("UNSUPPORTEDTYPE", "What was sent is not application/json."),
     INVALID: ("INVALID", "What was sent can be read but not used; the detail names the fields."),
-    TOO_MANY: ("TOOMANYREQUESTS", "Too many failed attempts to sign in; wait as Retry-After says."),
+    TOO_MANY: (
+        "TOOMANYREQUESTS",
+        "Too many failed attempts to sign in: wait as Retry-After says. Or somebody else tries a change of rules.",
+    ),
     UNAVAILABLE: ("UNAVAILABLE", "The database does not answer at the moment."),
 }
 """The code of each status, and what it means."""

@@ -32,6 +32,14 @@ SWITCHED_OFF: Final = "This server issues no tokens: authentication is switched 
 
 _LONGEST_LOGGED: Final = 1000
 """Characters of scopes in a log line: anybody may ask for as many as a request holds."""
+_LARGEST_FORM: Final = 64 * 1024
+"""Bytes of a posted form: anybody may send one."""
+_LONGEST_SCOPES: Final = 32 * 1024
+"""Characters of all scopes together: _MOST_SCOPES with the longest names that a repository may have."""
+_MOST_SCOPES: Final = 100
+"""Different resources: a push asks for as many as it mounts from, and a token for 100 is too long for most servers."""
+_MOST_ACTIONS: Final = 16
+"""Different actions on one resource; there are half a dozen."""
 _GRANT_TYPES: Final = ("password", "refresh_token")
 
 
@@ -79,7 +87,11 @@ async def post_token(request: web.Request) -> web.StreamResponse:
     parts = request.app[PARTS]
     if parts.settings.issuer is None:
         return answers.error(404, SWITCHED_OFF)
-    form = await posted(request)
+    try:
+        form = await posted(request.clone(client_max_size=_LARGEST_FORM))
+    except web.HTTPRequestEntityTooLarge:
+        message = f"The form has more than {_LARGEST_FORM} bytes."
+        return answers.error(413, message, extra=_oauth("invalid_request", message))
     fields = {key: form.getall(key) for key in form}
     if " ".join(fields.get("grant_type", [])) not in _GRANT_TYPES:
         message = "grant_type must be password or refresh_token."
@@ -176,10 +188,21 @@ def _checked(parts: Parts, services: Sequence[str], scopes: Sequence[str]) -> tu
                 f"The service is {expected!r} here, not {service[:200]!r}: registry.name of the token server and "
                 "auth.token.service of the registry must be equal."
             )
+    return _parsed(scopes)
+
+
+def _parsed(texts: Sequence[str]) -> tuple[Scope, ...]:
+    if sum(map(len, texts)) > _LONGEST_SCOPES:
+        raise _BadRequest(f"The scopes have more than {_LONGEST_SCOPES} characters.")
     try:
-        return tuple(parse_scopes(scopes))
+        scopes = parse_scopes(texts)
     except InvalidScope as error:
         raise _BadRequest(f"{error}.") from None
+    if len(scopes) > _MOST_SCOPES:
+        raise _BadRequest(f"More than {_MOST_SCOPES} different scopes are asked for.")
+    if any(len(scope.actions) > _MOST_ACTIONS for scope in scopes):
+        raise _BadRequest(f"More than {_MOST_ACTIONS} different actions are asked for in one scope.")
+    return tuple(scopes)
 
 
 def _single(fields: Mapping[str, list[str]], key: str) -> str:
