@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_REPOSITORY_LENGTH: Final = 255
-MAX_TAG_LENGTH: Final = 128
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")

@@ -1,4 +1,4 @@
-"""What the REST API and the command line take: documents that are checked, field by field, before anything is done.
+"""What the REST API takes: documents that are checked, field by field, before anything is done.
 
 A field that is not known is refused. Whether a thing exists, and whether the rules of the house allow it, is for the
 domain to say.

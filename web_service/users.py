@@ -104,10 +104,6 @@ class Users:
             self._looked_up.put(name, _LookedUp(line, self._clock() + _LOOK_AGAIN_SECONDS, found))
         return found
 
-    async def credentials(self, name: str) -> Credentials | None:
-        """Return what is needed to check a password; robots have none."""
-        return await self._database.read(_credentials, name)
-
     async def create(self, name: str, password_hash: str, *, by: Actor, enabled: bool = True) -> User:
         """Add a person without roles; raises Invalid or Conflict."""
         return await change(self._database, by, _create, check_name(name), password_hash, enabled, by)
@@ -204,11 +200,6 @@ def _seed(password: str, password_hash: str) -> bool:
     )
     GrantRow.create(user=row, role=RoleRow.get(RoleRow.name == UI_ADMIN))
     return True
-
-
-def _credentials(name: str) -> Credentials | None:
-    row = UserRow.get_or_none((UserRow.name == name) & ~UserRow.robot)
-    return None if row is None else Credentials(row.id, row.password_hash, row.enabled)
 
 
 def _look_up(name: str, known: int) -> tuple[int, tuple[Credentials, User] | None]:

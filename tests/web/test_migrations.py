@@ -122,7 +122,7 @@ async def test_version_1_becomes_the_present_version_with_all_its_data(version_1
     users = Users(database)
     (boss,) = await users.all()
     assert (boss.name, boss.language, boss.created, boss.is_admin, boss.enabled) == ("boss", "zh-CN", 5, True, True)
-    assert (await users.credentials("boss")).password_hash == "hash"
+    assert (await users.look_up("boss"))[0].password_hash == "hash"
     team = next(role for role in await Roles(database).all() if role.name == "team")
     assert [(rule.address, rule.repository, rule.level, rule.comment) for rule in team.rules] == [
         ("10.*", "team/**", Level.PUSH, "ours")

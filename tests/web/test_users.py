@@ -35,7 +35,7 @@ async def test_the_default_password_is_gone_once_it_was_changed(users):
     (admin,) = await users.all()
     await users.set_password(admin.id, "hash", by=ADMIN)
     assert not await users.default_password_in_use()
-    assert (await users.credentials("admin")).password_hash == "hash"
+    assert (await users.look_up("admin"))[0].password_hash == "hash"
 
 
 async def test_a_user_has_the_rules_of_enabled_roles_only(users, roles):
@@ -140,7 +140,7 @@ async def test_who_is_not_there_is_not_found(users):
         with pytest.raises(NotFound):
             await attempt
     assert await users.named("nobody") is None
-    assert await users.credentials("nobody") is None
+    assert await users.look_up("nobody") is None
 
 
 async def test_a_number_that_no_column_holds_is_no_role(users):
@@ -160,7 +160,7 @@ async def test_a_user_is_renamed_and_stays_the_same(users, roles):
     renamed = await users.rename(user.id, "devi", by=ADMIN)
     assert (renamed.id, renamed.name, [role.name for role in renamed.roles]) == (user.id, "devi", ["read-all"])
     assert {rule.user for rule in renamed.rules} == {"devi"}
-    assert (await users.credentials("devi")).password_hash == "hash"
+    assert (await users.look_up("devi"))[0].password_hash == "hash"
     assert await users.named("dev") is None
     assert (await users.rename(user.id, "devi", by=ADMIN)).name == "devi"
 
