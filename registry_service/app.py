@@ -6,9 +6,9 @@ import signal
 import socket
 import sqlite3
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -61,37 +61,37 @@ async def serve(parts: Parts) -> None:
 
     Raises ConfigError when it cannot listen.
     """
-    stop = _prepare_loop()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _explain_one_process)
-    warn_of_open_doors(parts.config)
-    async with running(parts) as address:
-        log.info("registry ready", extra=fields(address=address))
-        await stop.wait()
-        log.info("registry stopping", extra=fields(draintimeout=parts.config.http.draintimeout))
-    log.info("registry stopped")
+    with _listening_to_signals() as stop:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _explain_one_process)
+        warn_of_open_doors(parts.config)
+        async with running(parts) as address:
+            log.info("registry ready", extra=fields(address=address))
+            await stop.wait()
+            log.info("registry stopping", extra=fields(draintimeout=parts.config.http.draintimeout))
+        log.info("registry stopped")
 
 
 async def work(parts: Parts, sockets: Sequence[socket.socket], link: Link) -> None:
     """Serve as one of several workers until told to end; what is to be delivered is the keeper's."""
-    stop = _prepare_loop(link)
-    parts.notifier.ring = link.ring
-    async with _recording(parts), _answering(parts, sockets):
-        link.ready()
-        await stop.wait()
+    with _listening_to_signals(link) as stop:
+        parts.notifier.ring = link.ring
+        async with _recording(parts), _answering(parts, sockets):
+            link.ready()
+            await stop.wait()
 
 
 async def keep(parts: Parts, link: Link) -> None:
     """Do the background work of several workers until told to end."""
-    stop = _prepare_loop(link)
 
     def hear() -> None:
         link.heard()
         parts.notifier.wake()
 
-    asyncio.get_running_loop().add_reader(link.bell, hear)
-    async with _keeping(parts):
-        link.ready()
-        await stop.wait()
+    with _listening_to_signals(link) as stop:
+        asyncio.get_running_loop().add_reader(link.bell, hear)
+        async with _keeping(parts):
+            link.ready()
+            await stop.wait()
 
 
 def warn_of_open_doors(config: Config) -> None:
@@ -100,8 +100,9 @@ def warn_of_open_doors(config: Config) -> None:
         log.warning("auth is not configured: everybody who reaches this registry may push and delete")
 
 
-def _prepare_loop(link: Link | None = None) -> asyncio.Event:
-    """Return what is set when the process is to end: by a signal, or as its supervisor is gone."""
+@contextmanager
+def _listening_to_signals(link: Link | None = None) -> Iterator[asyncio.Event]:
+    """Give what is set when the process is to end: by a signal, or as its supervisor is gone."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "storage"))
     stop = asyncio.Event()
@@ -109,7 +110,11 @@ def _prepare_loop(link: Link | None = None) -> asyncio.Event:
         loop.add_signal_handler(number, stop.set)
     if link is not None:
         loop.add_reader(link.lifeline, _until_gone(loop, link.lifeline, stop))
-    return stop
+    try:
+        yield stop
+    finally:
+        # A loop that closes would let Python complain of a signal that comes meanwhile.
+        signal.set_wakeup_fd(-1)
 
 
 def _until_gone(loop: asyncio.AbstractEventLoop, lifeline: int, stop: asyncio.Event) -> Callable[[], None]:

@@ -24,6 +24,7 @@ from peewee import DataError, InterfaceError, OperationalError, PeeweeException,
 
 from shared import logs
 from shared.config import ConfigError, Secret
+from shared.sqlite import patiently
 from web_service.config import PostgreSQL, database_place
 from web_service.errors import N_, Invalid, Unavailable
 from web_service.migrations import bring_up_to_date
@@ -53,6 +54,9 @@ class _Engine(Protocol):
 
     def prepare(self) -> None:
         """Do what must be done before the first connection; raises OSError."""
+
+    def connect(self) -> None:
+        """Connect the thread that calls."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a transaction that holds the write lock."""
@@ -89,6 +93,9 @@ class _SQLite:
                 held = one.stat()
                 if held.st_uid == os.geteuid() and stat.S_ISREG(held.st_mode):
                     one.chmod(stat.S_IMODE(held.st_mode) & _PRIVATE)
+
+    def connect(self) -> None:
+        patiently(self.database.connect, _BUSY_SECONDS)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -130,6 +137,9 @@ class _PostgreSQL:
 
     def prepare(self) -> None:
         pass
+
+    def connect(self) -> None:
+        self.database.connect()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -271,7 +281,7 @@ class Database:
         if time.monotonic() < self._not_before:
             raise OperationalError("it could not be reached a moment ago")
         try:
-            self._engine.database.connect()
+            self._engine.connect()
         except OperationalError:
             self._not_before = time.monotonic() + _PAUSE_SECONDS
             raise

@@ -18,9 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from shared.sqlite import patiently
+
 T = TypeVar("T")
 
 _TURN_SECONDS: Final = 0.1
+_LOCKED_SECONDS: Final = 30.0
+"""How long another process may hold the file."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -144,10 +148,17 @@ class Outbox:
     def _connect(self) -> sqlite3.Connection:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self._path or ":memory:", check_same_thread=False, timeout=30)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA)
+        return patiently(self._open_file, _LOCKED_SECONDS)
+
+    def _open_file(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path or ":memory:", check_same_thread=False, timeout=_LOCKED_SECONDS)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(_SCHEMA)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def _insert(self, deliveries: list[NewDelivery]) -> None:

@@ -6,6 +6,8 @@ import logging
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 
 import aiohttp
 import pytest
@@ -307,3 +309,28 @@ async def test_keys_are_rotated_while_the_registry_runs(config, tmp_path, sessio
     told = [one.getMessage() for one in caplog.records if "keys of the token" in one.getMessage()]
     changed = "the keys of the token server have changed and are in force"
     assert told == [changed, "the keys of the token server have changed and cannot be used", changed]
+
+
+def test_a_signal_while_the_loop_closes_leaves_no_line_in_the_log():
+    program = """
+import asyncio, os, signal
+from asyncio.selector_events import BaseSelectorEventLoop
+from registry_service.app import _listening_to_signals
+
+close = BaseSelectorEventLoop._close_self_pipe
+
+def closing(loop):
+    close(loop)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+BaseSelectorEventLoop._close_self_pipe = closing
+
+async def main():
+    with _listening_to_signals():
+        pass
+
+asyncio.run(main())
+print("closed")
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "closed\n", "")
