@@ -171,7 +171,7 @@ def _create(
     if minted_with is not None:
         if not AccessTokenRow.select().where(AccessTokenRow.id == minted_with.id).exists():
             raise Refused(N_("The access token was revoked in the meantime; nothing was changed."))
-        _check_no_stronger(draft, expires, minted_with)
+        _check_no_stronger(draft, expires, minted_with, now)
     held = AccessTokenRow.select().where(AccessTokenRow.user == user_id)
     if held.where(AccessTokenRow.name == draft.name).exists():
         raise Conflict(N_("There is already a token named %(name)s."), name=draft.name)
@@ -212,11 +212,19 @@ def _checked(draft: Draft, now: int) -> int:
     return now + draft.days * DAY if draft.days else 0
 
 
-def _check_no_stronger(draft: Draft, expires: int, minter: AccessToken) -> None:
+def _check_no_stronger(draft: Draft, expires: int, minter: AccessToken, now: int) -> None:
     """See that a token made with another allows no more, and lives no longer; raises Refused."""
-    longer = minter.expires and (not expires or expires > minter.expires)
-    if draft.api.rank > minter.api.rank or longer or (minter.limits and (draft.limits != minter.limits)):
-        raise Refused(N_("A token cannot make one that may more, or lives longer, than itself."))
+    if draft.api.rank > minter.api.rank or (minter.limits and (draft.limits != minter.limits)):
+        raise Refused(N_("A token cannot make one that may more than itself."))
+    if not minter.expires or 0 < expires <= minter.expires:
+        return
+    days = (minter.expires - now) // DAY
+    if days < 1:
+        raise Refused(N_("A token cannot make one that lives longer than itself, and this one ends within a day."))
+    text = N_(
+        "A token cannot make one that lives longer than itself: ask for no more than the %(days)d days it has left."
+    )
+    raise Refused(text, days=days)
 
 
 def _revoke(user_id: int, token_id: int, by: Actor) -> AccessToken:

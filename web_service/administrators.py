@@ -32,7 +32,7 @@ async def change(database: Database, by: Actor, function: Callable[P, R], /, *ar
 def check_actor(by: Actor) -> None:
     """See that who acts is still there, open, and an administrator where that is needed; raises Refused.
 
-    The name is looked at as well as the id, for a database may give the id of a deleted user to a new one.
+    The name is looked at as well as the id, for older versions gave the id of a deleted user to a new one.
     """
     if not by.user_id:
         return

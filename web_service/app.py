@@ -32,6 +32,7 @@ from web_service.config import (
     trusted_networks,
 )
 from web_service.db import Database, check_driver
+from web_service.doorkeeper import Doorkeeper
 from web_service.errors import Unavailable
 from web_service.events import Events
 from web_service.groups import Groups
@@ -174,6 +175,7 @@ async def _open_parts(settings: Settings) -> AsyncIterator[Parts]:
             access_tokens,
             refresh_tokens,
             audit,
+            Doorkeeper(audit),
             asked,
             Simulation(database, asked),
             Sessions(database, config.sessions.lifetime),

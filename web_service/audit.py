@@ -6,8 +6,8 @@ change without its line nor a line without its change. Secrets never get here.
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.texts import clean
@@ -33,6 +33,16 @@ class Entry:
     subject: str
     old: Mapping[str, Any]
     new: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is to be added, and belongs to no change."""
+
+    by: Actor
+    action: str
+    subject: str = ""
+    new: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,11 @@ class Audit:
 
     async def record(self, by: Actor, action: str, subject: str = "", **new: Any) -> None:
         """Add a line."""
-        await self._database.write(record, by, action, subject, new=new)
+        await self.record_all([Line(by, action, subject, new)])
+
+    async def record_all(self, lines: Iterable[Line]) -> None:
+        """Add lines, all of them or none."""
+        await self._database.write(_record_all, lines)
 
     async def page(self, wanted: Wanted, number: int = 1, size: int = PAGE_SIZE) -> Page:
         """Return one page, counted from 1."""
@@ -88,6 +102,11 @@ def record(
         old=_text(old),
         new=_text(new),
     )
+
+
+def _record_all(lines: Iterable[Line]) -> None:
+    for line in lines:
+        record(line.by, line.action, line.subject, new=line.new)
 
 
 def newest_line() -> int:

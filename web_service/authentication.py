@@ -21,20 +21,21 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from web_service.access_tokens import AccessToken, AccessTokens
 from web_service.accounts import User
 from web_service.actors import Actor, Via
 from web_service.audit import Audit
-from web_service.errors import N_, SignInFailed
+from web_service.cache import Cache
+from web_service.errors import N_, Outdated, SignInFailed
 from web_service.limits import Limits
 from web_service.opaque import Kind, kind_of, masked
 from web_service.passwords import LONGEST, check_new_password, hash_password, needs_new_hash, verify_password
-from web_service.refresh_tokens import RefreshTokens
+from web_service.refresh_tokens import RefreshToken, RefreshTokens
 from web_service.throttle import Attempt, Throttle
 from web_service.users import Credentials, Users
 
@@ -52,10 +53,12 @@ _WRONG: Final = N_("The user name or the password is wrong.")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who has signed in, and with which access token, None for a password."""
+    """Who has signed in, and with which access or refresh token; with neither, with the password of `password_hash`."""
 
     user: User
     token: AccessToken | None = None
+    refresh_token: RefreshToken | None = None
+    password_hash: str | None = field(default=None, repr=False)
 
     @property
     def limits(self) -> Limits:
@@ -100,6 +103,7 @@ class Authenticator:
         self._threads = ThreadPoolExecutor(_THREADS, "passwords")
         self._secret = secrets.token_bytes(32)
         self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
+        self._renewed = Cache[str](_MOST_ENTRIES)
         self._given = 0
         self._running: dict[bytes, _Running] = {}
         self._nobody = Credentials(0, hash_password(secrets.token_urlsafe()), enabled=False)
@@ -110,6 +114,10 @@ class Authenticator:
 
     async def authenticate(self, name: str, password: str, address: str, via: Via = Via.CONSOLE) -> User:
         """Return the user; raises SignInFailed, which says no more than a stranger may know."""
+        return (await self.sign_in(name, password, address, via)).user
+
+    async def sign_in(self, name: str, password: str, address: str, via: Via = Via.CONSOLE) -> Login:
+        """Return who shows a password; raises SignInFailed, as `authenticate`."""
         if len(name) > LONGEST_NAME or len(password) > LONGEST:
             raise SignInFailed(_WRONG)
         given = self._given
@@ -126,8 +134,8 @@ class Authenticator:
         self._throttle.succeeded(name, address)
         await self._check_open(user, address, via)
         if attempt is not None and needs_new_hash(held.password_hash):
-            await self._renew_hash(held, name, password)
-        return user
+            held = await self._renew_hash(held, name, password)
+        return Login(user, password_hash=held.password_hash)
 
     async def sign_in_program(self, name: str, secret: str, address: str, via: Via) -> Login:
         """Return who shows a password or an access token, as docker does; raises SignInFailed.
@@ -135,7 +143,7 @@ class Authenticator:
         Without a name, which an access token does not need, only that is accepted.
         """
         if kind_of(secret) not in (Kind.PERSONAL, Kind.ROBOT):
-            return Login(await self.authenticate(name, secret, address, via))
+            return await self.sign_in(name, secret, address, via)
         name = name[:LONGEST_NAME]
         found = await self._tokens.find(secret, address)
         if found is None or name not in ("", found.user.name):
@@ -144,25 +152,41 @@ class Authenticator:
         await self._check_open(found.user, address, via)
         return Login(found.user, found.token)
 
-    async def sign_in_again(self, refresh_token: str, address: str) -> User:
+    async def sign_in_again(self, refresh_token: str, address: str) -> Login:
         """Return whose refresh token a client shows; raises SignInFailed."""
         known = kind_of(refresh_token) is Kind.REFRESH
-        user = await self._refresh_tokens.user(refresh_token, address) if known else None
-        if user is None:
+        found = await self._refresh_tokens.find(refresh_token, address) if known else None
+        if found is None:
             await self._token_failed("", address, Via.DOCKER, "refresh token not valid")
             raise SignInFailed(N_("The refresh token is not valid any more; sign in again."))
-        await self._check_open(user, address, Via.DOCKER)
-        return user
+        await self._check_open(found.user, address, Via.DOCKER)
+        return Login(found.user, refresh_token=found.token)
+
+    async def keep(self, login: Login, address: str, via: Via, make: Callable[[str | None], Awaitable[str]]) -> str:
+        """Return what is made, by the hash of the password, to stay signed in with; raises Outdated, and records it."""
+        try:
+            return await make(login.password_hash)
+        except Outdated:
+            renewed = self._renewed.get(login.password_hash)
+            if renewed is not None:  # by somebody who came with the same password at the same moment
+                return await self.keep(replace(login, password_hash=renewed), address, via, make)
+            by = Actor(login.user.name, via, address)
+            await self._audit.record(by, REFUSED, login.user.name, reason="password changed")
+            raise
 
     async def _check_open(self, user: User, address: str, via: Via) -> None:
         if not user.enabled:
             await self._audit.record(Actor(user.name, via, address), REFUSED, user.name, reason="account disabled")
             raise SignInFailed(N_("This account is disabled."))
 
-    async def _renew_hash(self, held: Credentials, name: str, password: str) -> None:
+    async def _renew_hash(self, held: Credentials, name: str, password: str) -> Credentials:
+        """Return what the password is checked against from now on."""
         renewed = replace(held, password_hash=await self._hashed(password))
-        await self._users.renew_hash(held.user_id, held.password_hash, renewed.password_hash)
+        if not await self._users.renew_hash(held.user_id, held.password_hash, renewed.password_hash):
+            return held
+        self._renewed.put(held.password_hash, renewed.password_hash)
         self._remember(self._key(renewed, name, password), verdict=True)
+        return renewed
 
     async def _token_failed(self, name: str, address: str, via: Via, reason: str) -> None:
         """Count and record a token that is not valid; raises TooManyFailures when its address has to wait."""

@@ -6,7 +6,8 @@ Problem                 anything that is told to the user
 ├── Refused             the rights, or a rule of the house, forbid it
 ├── NotFound            there is no such thing
 ├── SignInFailed        wrong name or password, or a disabled account
-│   └── TooManyFailures wait first
+│   ├── TooManyFailures wait first
+│   └── Outdated        the password was right a moment ago
 ├── Unavailable         the database does not answer
 ├── Busy                somebody else does what only one may do at a time
 └── RegistryProblem     the registry did not do what it was asked
@@ -27,10 +28,11 @@ def N_(message: str) -> str:  # noqa: N802 - the name that message extraction lo
 class Problem(Exception):
     """A text in English with named values, which may be problems themselves.
 
-    `status` is the HTTP status of a page that shows it.
+    `status` is the HTTP status of a page that shows it, `seconds` after how long to try again, 0 for not known.
     """
 
     status: ClassVar[int] = 500
+    seconds: int = 0
 
     def __init__(self, message: str, /, **values: object) -> None:
         super().__init__(message)
@@ -88,6 +90,13 @@ class TooManyFailures(SignInFailed):
         self.seconds = seconds
 
 
+class Outdated(SignInFailed):
+    """Between the look at the password and what it should give, it was changed, or the account closed."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("The password was changed in the meantime; sign in again."))
+
+
 class Unavailable(Problem):
     """The database does not answer; it may a moment later, and the log tells the reason."""
 
@@ -101,6 +110,7 @@ class Busy(Problem):
     """Somebody else tries a change of rules; it is much to compute, so one does at a time."""
 
     status = 429
+    seconds = 5
 
     def __init__(self) -> None:
         super().__init__(N_("Somebody else tries a change at the moment; try again in a little while."))

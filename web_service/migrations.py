@@ -78,16 +78,52 @@ def _let_machines_in(database: Any) -> None:
     )
 
 
+_ID: Final = '"id" INTEGER NOT NULL PRIMARY KEY'
+_WITH_LASTING_IDS: Final = ("users", "roles", "groups", "rules", "access_tokens", "refresh_tokens")
+_THAT_REFER_TO_THEM: Final = ("grants", "members", "group_grants", "sessions")
+
+
+def _give_ids_once(database: Any) -> None:
+    """4: SQLite gives the number of a deleted user, role, group, rule or token to no new one; PostgreSQL never did.
+
+    Only a new table can do that. It comes with all that refer to it, for a table takes along what refers to it.
+    """
+    if not _is_sqlite(database):
+        return
+    tables = (*_WITH_LASTING_IDS, *_THAT_REFER_TO_THEM)  # none refers to a later one
+    made = {table: _sql_of(database, "table", table)[0] for table in tables}
+    indexes = [sql for table in tables for sql in _sql_of(database, "index", table)]
+    for table in tables:
+        database.execute_sql(f'ALTER TABLE "{table}" RENAME TO "old_{table}"')
+    for table, sql in made.items():
+        database.execute_sql(sql.replace(_ID, f"{_ID} AUTOINCREMENT", 1) if table in _WITH_LASTING_IDS else sql)
+        database.execute_sql(f'INSERT INTO "{table}" SELECT * FROM "old_{table}"')  # noqa: S608 - names of ours
+    for table in reversed(tables):
+        database.execute_sql(f'DROP TABLE "old_{table}"')
+    for sql in indexes:
+        database.execute_sql(sql)
+
+
+def _sql_of(database: Any, kind: str, table: str) -> list[str]:
+    """Return by which statements a table, or its indexes, were made in SQLite."""
+    query = "SELECT sql FROM sqlite_master WHERE type = ? AND tbl_name = ? AND sql IS NOT NULL ORDER BY name"
+    return [row[0] for row in database.execute_sql(query, (kind, table))]
+
+
+def _is_sqlite(database: Any) -> bool:
+    return isinstance(database, SqliteDatabase)
+
+
 def _execute(database: Any, script: str) -> None:
     """Run statements in which {id}, {int} and {bool} stand for the types that databases call by different names."""
     sqlite = {"id": "INTEGER", "int": "INTEGER", "bool": "INTEGER"}
     postgresql = {"id": "BIGSERIAL", "int": "BIGINT", "bool": "BOOLEAN"}
-    for statement in script.format(**(sqlite if isinstance(database, SqliteDatabase) else postgresql)).split(";"):
+    for statement in script.format(**(sqlite if _is_sqlite(database) else postgresql)).split(";"):
         if statement.strip():
             database.execute_sql(statement)
 
 
-STEPS: Final[tuple[Step, ...]] = (_find_events_by_action, _let_machines_in)
+STEPS: Final[tuple[Step, ...]] = (_find_events_by_action, _let_machines_in, _give_ids_once)
 """The first leads from version 1 to version 2."""
 
 SCHEMA_VERSION: Final = 1 + len(STEPS)

@@ -6,6 +6,7 @@ Times are whole seconds since the epoch, UTC. Who changes a table adds a step to
 from typing import Any, Final
 
 from peewee import (
+    SQL,
     AutoField,
     BooleanField,
     CharField,
@@ -13,6 +14,8 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    NodeList,
+    SqliteDatabase,
     TextField,
 )
 
@@ -35,6 +38,16 @@ class _Prose(TextField):
         return clean(value) if isinstance(value, str) else value
 
 
+class _LastingId(AutoField):
+    """A number that is given once: what a page of a deleted row says means no other row. PostgreSQL does so anyway."""
+
+    def ddl(self, ctx: Any) -> Any:
+        """Return what is said of the column where its table is made."""
+        said = super().ddl(ctx)
+        is_sqlite = isinstance(self.model._meta.database, SqliteDatabase)  # noqa: SLF001 - the library's public name
+        return NodeList((said, SQL("AUTOINCREMENT"))) if is_sqlite else said
+
+
 class SchemaVersion(Model):
     """One row: which shape the tables have."""
 
@@ -52,7 +65,7 @@ class UserRow(Model):
     `default_password` is set while the first user still has the well-known password.
     """
 
-    id = AutoField()
+    id = _LastingId()
     name = _Name(max_length=64, unique=True)
     password_hash = _Name(max_length=255)
     enabled = BooleanField(default=True)
@@ -70,7 +83,7 @@ class UserRow(Model):
 class RoleRow(Model):
     """A named set of rules; a special one opens parts of the console instead."""
 
-    id = AutoField()
+    id = _LastingId()
     name = _Name(max_length=64, unique=True)
     special = BooleanField(default=False)
     enabled = BooleanField(default=True)
@@ -84,7 +97,7 @@ class RoleRow(Model):
 class RuleRow(Model):
     """One line of a role."""
 
-    id = AutoField()
+    id = _LastingId()
     role_id: int
     role = ForeignKeyField(RoleRow, backref="rules", on_delete="CASCADE")
     address = _Name(max_length=255)
@@ -151,7 +164,7 @@ class EventRow(Model):
 class GroupRow(Model):
     """A named set of users who share roles."""
 
-    id = AutoField()
+    id = _LastingId()
     name = _Name(max_length=64, unique=True)
     comment = _Name(max_length=255, default="")
 
@@ -197,7 +210,7 @@ class AccessTokenRow(Model):
     never.
     """
 
-    id = AutoField()
+    id = _LastingId()
     user_id: int
     user = ForeignKeyField(UserRow, backref="access_tokens", on_delete="CASCADE")
     name = _Name(max_length=64)
@@ -220,7 +233,7 @@ class AccessTokenRow(Model):
 class RefreshTokenRow(Model):
     """What a client keeps instead of the password; only its hash is kept here. It expires when it is not used."""
 
-    id = AutoField()
+    id = _LastingId()
     user_id: int
     user = ForeignKeyField(UserRow, backref="refresh_tokens", on_delete="CASCADE")
     secret_hash = _Name(max_length=64, unique=True)

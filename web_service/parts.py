@@ -10,6 +10,7 @@ from web_service.authentication import Authenticator
 from web_service.browsing import Browser
 from web_service.config import Config
 from web_service.db import Database
+from web_service.doorkeeper import Doorkeeper
 from web_service.events import Events
 from web_service.groups import Groups
 from web_service.i18n import Languages
@@ -51,6 +52,7 @@ class Parts:
     access_tokens: AccessTokens
     refresh_tokens: RefreshTokens
     audit: Audit
+    doorkeeper: Doorkeeper
     asked: AskedFor
     simulation: Simulation
     sessions: Sessions

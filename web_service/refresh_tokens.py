@@ -17,7 +17,7 @@ from web_service.db import Database
 from web_service.errors import N_, NotFound
 from web_service.models import RefreshTokenRow
 from web_service.opaque import Kind, hash_secret, new_secret
-from web_service.users import user_row
+from web_service.users import check_let_in, user_row
 
 MOST: Final = 50
 """Of one user; the one that was not used for longest makes room."""
@@ -36,6 +36,14 @@ class RefreshToken:
     last_address: str
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whom a secret belongs to."""
+
+    user: User
+    token: RefreshToken
+
+
 class RefreshTokens:
     """Makes, finds and revokes them; `idle` is after how many seconds without use one ends."""
 
@@ -48,20 +56,21 @@ class RefreshTokens:
         """Return those of a user that are valid, the last used first."""
         return await self._database.read(_of_user, user_id, int(self._clock()))
 
-    async def create(self, user_id: int, client: str, *, by: Actor) -> str:
-        """Make one and return its secret."""
-        return await change(self._database, by, _create, user_id, client, by, int(self._clock()), self._idle)
+    async def create(self, user_id: int, client: str, password_hash: str | None = None, *, by: Actor) -> str:
+        """Make one and return its secret.
 
-    async def user(self, secret: str, address: str) -> User | None:
+        `password_hash` is by which the user was let in: raises Outdated when it is no longer the one.
+        """
+        now, idle = int(self._clock()), self._idle
+        return await change(self._database, by, _create, user_id, client, password_hash, by=by, now=now, idle=idle)
+
+    async def find(self, secret: str, address: str) -> Found | None:
         """Return whose it is, also when the account is closed, and note the use; None for no valid one."""
         now = int(self._clock())
         found = await self._database.read(_find, hash_secret(secret), now)
-        if found is None:
-            return None
-        token, user = found
-        if user.enabled and (now - token.last_used >= _USED_SECONDS or token.last_address != address):
-            await self._database.write(_note_use, token.id, now, self._idle, address)
-        return user
+        if found and found.user.enabled and _is_news(found.token, now, address):
+            await self._database.write(_note_use, found.token.id, now, self._idle, address)
+        return found
 
     async def revoke(self, user_id: int, token_id: int, *, by: Actor) -> None:
         """End one of a user at once; raises NotFound."""
@@ -71,6 +80,10 @@ class RefreshTokens:
         """Forget those that have expired and return how many they were."""
         expired = RefreshTokenRow.delete().where(RefreshTokenRow.expires <= int(self._clock()))
         return await self._database.write(lambda: int(expired.execute()))
+
+
+def _is_news(token: RefreshToken, now: int, address: str) -> bool:
+    return now - token.last_used >= _USED_SECONDS or token.last_address != address
 
 
 def _token(row: RefreshTokenRow) -> RefreshToken:
@@ -86,7 +99,9 @@ def _of_user(user_id: int, now: int) -> list[RefreshToken]:
     return [_token(row) for row in _rows(user_id) if row.expires > now]
 
 
-def _create(user_id: int, client: str, by: Actor, now: int, idle: int) -> str:
+def _create(user_id: int, client: str, password_hash: str | None, *, by: Actor, now: int, idle: int) -> str:
+    if password_hash is not None:
+        check_let_in(user_id, password_hash)
     user, secret = user_row(user_id), new_secret(Kind.REFRESH)
     for row in _rows(user_id)[MOST - 1 :]:
         row.delete_instance()
@@ -103,10 +118,10 @@ def _create(user_id: int, client: str, by: Actor, now: int, idle: int) -> str:
     return secret
 
 
-def _find(secret_hash: str, now: int) -> tuple[RefreshToken, User] | None:
+def _find(secret_hash: str, now: int) -> Found | None:
     held = (RefreshTokenRow.secret_hash == secret_hash) & (RefreshTokenRow.expires > now)
     row: RefreshTokenRow | None = RefreshTokenRow.get_or_none(held)
-    return None if row is None else (_token(row), load_user(user_row(row.user_id)))
+    return None if row is None else Found(load_user(user_row(row.user_id)), _token(row))
 
 
 def _note_use(token_id: int, now: int, idle: int, address: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from web_service.accounts import User, load_users
 from web_service.db import Database
 from web_service.models import SessionRow, UserRow
+from web_service.users import check_let_in
 
 
 class Sessions:
@@ -18,10 +19,13 @@ class Sessions:
         self.lifetime = int(lifetime)
         self._clock = clock
 
-    async def start(self, user_id: int) -> str:
-        """Begin a session and return its token, which is told to nobody but the browser."""
+    async def start(self, user_id: int, password_hash: str | None = None) -> str:
+        """Begin a session and return its token, which is told to nobody but the browser.
+
+        `password_hash` is by which the user was let in: raises Outdated when it is no longer the one.
+        """
         token = secrets.token_urlsafe(32)
-        await self._database.write(_start, _hash(token), user_id, int(self._clock()), self.lifetime)
+        await self._database.write(_start, _hash(token), user_id, password_hash, int(self._clock()), self.lifetime)
         return token
 
     async def user(self, token: str) -> User | None:
@@ -41,7 +45,9 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _start(token_hash: str, user_id: int, now: int, lifetime: int) -> None:
+def _start(token_hash: str, user_id: int, password_hash: str | None, now: int, lifetime: int) -> None:
+    if password_hash is not None:
+        check_let_in(user_id, password_hash)
     SessionRow.create(token_hash=token_hash, user=user_id, created=now, expires=now + lifetime)
 
 

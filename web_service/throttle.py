@@ -80,7 +80,7 @@ class Attempt:
 
     def is_from(self, address: str) -> bool:
         """Return whether it was made from an address, or from one that counts as the same."""
-        return self.place == _place(address)
+        return self.place == place_of(address)
 
 
 class Throttle:
@@ -96,7 +96,7 @@ class Throttle:
 
     def check(self, name: str, address: str) -> None:
         """Raise TooManyFailures when somebody must wait."""
-        place = _place(address)
+        place = place_of(address)
         wait = max(self._of_both.wait((name, place)), self._of_address.wait(place))
         if place not in self._known.get(name, ()):
             wait = max(wait, self._of_user.wait(name))
@@ -105,7 +105,7 @@ class Throttle:
     def reserve(self, name: str, address: str) -> Attempt:
         """Count an attempt before it is looked at; raises TooManyFailures when somebody must wait."""
         self.check(name, address)
-        place, moment = _place(address), self._clock()
+        place, moment = place_of(address), self._clock()
         shared = not self._shares.wait((name, place)) and not self._of_user.wait(name)
         if shared:
             self._shares.count((name, place), moment)
@@ -139,13 +139,13 @@ class Throttle:
 
         Raises TooManyFailures when it has to wait already.
         """
-        place = _place(address)
+        place = place_of(address)
         _raise_after(self._of_address.wait(place))
         return "address" if self._of_address.count(place, self._clock()) else ""
 
     def succeeded(self, name: str, address: str) -> None:
         """Forget the failures of this user from this address, which a lock of the name does not keep out for now."""
-        place = _place(address)
+        place = place_of(address)
         self._of_both.forget((name, place))
         known = self._known.setdefault(name, deque(maxlen=_MOST_KNOWN))
         if place not in known:
@@ -155,7 +155,7 @@ class Throttle:
             self._known.popitem(last=False)
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """Return what counts as one address: the /64 of IPv6, and IPv4 however it is written."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -17,7 +17,7 @@ from web_service.audit import newest_line, record
 from web_service.cache import Cache
 from web_service.config import DEFAULT_ADMIN_PASSWORD
 from web_service.db import Database
-from web_service.errors import N_, Conflict, Invalid, NotFound, Refused, Unavailable
+from web_service.errors import N_, Conflict, Invalid, NotFound, Outdated, Refused, Unavailable
 from web_service.models import (
     GrantRow,
     RefreshTokenRow,
@@ -120,9 +120,11 @@ class Users:
         """Replace the password; all sessions and refresh tokens of the user end. Raises Refused for a robot."""
         await change(self._database, by, _set_password, user_id, password_hash, by)
 
-    async def renew_hash(self, user_id: int, old_hash: str, new_hash: str) -> None:
-        """Store the same password under another hash, unless it was changed in the meantime."""
-        await self._database.write(_renew_hash, user_id, old_hash, new_hash)
+    async def renew_hash(self, user_id: int, old_hash: str, new_hash: str) -> bool:
+        """Store the same password under another hash, unless it was changed in the meantime; return whether it was."""
+        is_renewed = await self._database.write(_renew_hash, user_id, old_hash, new_hash)
+        self._looked_up = Cache[_LookedUp](_MOST_LOOKED_UP)  # the old hash has left no line in the audit trail
+        return is_renewed
 
     async def set_enabled(self, user_id: int, *, enabled: bool, by: Actor) -> None:
         """Open or close an account; closing ends its sessions. Raises Refused for oneself and the last admin."""
@@ -173,6 +175,16 @@ def user_row(user_id: int) -> UserRow:
     if row is None:
         raise NotFound(N_("There is no such user."))
     return row
+
+
+def check_let_in(user_id: int, password_hash: str) -> None:
+    """See within a transaction that the password by which somebody was let in is still theirs; raises Outdated.
+
+    What ends with a password must not begin after its end. For the modules that hold rows.
+    """
+    held = (UserRow.id == user_id) & (UserRow.password_hash == password_hash) & UserRow.enabled
+    if not UserRow.select().where(held).exists():
+        raise Outdated
 
 
 def add_robot(name: str, rules: Collection[roles.RuleDraft], by: Actor) -> User:
@@ -259,9 +271,9 @@ def _set_password(user_id: int, password_hash: str, by: Actor) -> None:
     record(by, "user.password", row.name)
 
 
-def _renew_hash(user_id: int, old_hash: str, new_hash: str) -> None:
+def _renew_hash(user_id: int, old_hash: str, new_hash: str) -> bool:
     held = (UserRow.id == user_id) & (UserRow.password_hash == old_hash)
-    UserRow.update(password_hash=new_hash).where(held).execute()
+    return bool(UserRow.update(password_hash=new_hash).where(held).execute())
 
 
 def _set_enabled(user_id: int, enabled: bool, by: Actor) -> None:

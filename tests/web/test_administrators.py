@@ -56,7 +56,7 @@ async def test_who_may_no_more_changes_nothing_more(users, roles, boss, how):
 async def test_a_new_user_with_the_id_of_a_deleted_one_is_somebody_else(users, database, boss):
     await users.delete(boss.id, by=ADMIN)
     heir = await users.create("heir", "hash", by=ADMIN)
-    stale = Actor("boss", Via.API, "127.0.0.1", heir.id)  # SQLite gives the highest id again
+    stale = Actor("boss", Via.API, "127.0.0.1", heir.id)  # as SQLite once gave the highest id again
     with pytest.raises(Refused):
         await AccessTokens(database).create(heir.id, Draft("mine", 1), by=stale)
     assert await AccessTokens(database).of_user(heir.id) == []

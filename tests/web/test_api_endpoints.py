@@ -201,3 +201,32 @@ async def test_compressed_bodies(console, body, status):
     admin = await program(console)
     headers = {"Content-Type": JSON, "Content-Encoding": "deflate"}
     assert (await admin.call("POST", "/roles", data=BytesIO(body), headers=headers))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "document", "field", "reason"),
+    [
+        ("POST", "/roles", {"name": "x", "nmae": "x"}, "nmae", "There is no such field here; there is: name."),
+        ("PATCH", "/users/admin", {"roles": []}, "roles", "There is no such field here; there is: name, enabled."),
+        (
+            "POST",
+            "/robots",
+            {"name": "ci", "token": {"name": "x", "day": 1}},
+            "token.day",
+            "There is no such field here; there is: name, days, limits, api.",
+        ),
+        ("GET", "/users?pgae=2", None, "pgae", "There is no such parameter here; there is: page, size."),
+        (
+            "GET",
+            "/access?repository=x&address=y",
+            None,
+            "address",
+            "There is no such parameter here; there is: user, repository, action, from.",
+        ),
+        ("GET", "/user?verbose=1", None, "verbose", "There is no parameter here."),
+    ],
+)
+async def test_what_is_not_known_is_answered_by_what_is(console, method, path, document, field, reason):
+    status, found = await (await program(console)).call(method, path, document)
+    assert status == 422
+    assert found["errors"][0]["detail"] == [{"field": field, "reason": reason}]

@@ -135,13 +135,14 @@ async def test_the_audit_trail_is_filtered(console):
     await admin.done("POST", "/roles/one/rules", {"repository": "x", "level": "pull"})
     await admin.done("PATCH", "/roles/one", {"name": "two"})
     for query, actions in (
-        ("actor=admin", ["role.rename", "rule.add", "role.create"]),
+        ("actor=admin", ["role.rename", "rule.add", "role.create", "signin"]),
         ("action=role.", ["role.rename", "role.create"]),
         ("action=rule.add", ["rule.add"]),
         ("subject=two", ["role.rename"]),
         ("actor=nobody", []),
         ("since=2200-01-01T00:00:00Z", []),
         ("since=2020-01-01T00:00:00Z&size=1&page=2&actor=admin", ["rule.add"]),
+        ("action=request.", []),
     ):
         found = await admin.done("GET", f"/audit?{query}")
         assert [one["action"] for one in found["items"]] == actions, query

@@ -10,6 +10,7 @@ from tests.kit.api import PREFIX, program, program_with, token_of
 from tests.web.conftest import PASSWORD
 from web_service.api import OPERATIONS
 from web_service.api.operations import Right, Via
+from web_service.audit import Wanted
 from web_service.models import AccessTokenRow
 from web_service.roles import RuleDraft
 
@@ -156,11 +157,17 @@ def filled(operation, found):
 
 
 def contents(console):
-    """Return all that the database holds but the audit trail, where what was refused may stand."""
+    """Return all that the database holds but the audit trail, which `lines` returns."""
     with sqlite3.connect(console.parts.database.place) as connection:
         dump = list(connection.iterdump())
     connection.close()
     return [line for line in dump if '"audit"' not in line.partition("VALUES")[0] and "sqlite_sequence" not in line]
+
+
+async def lines(console):
+    """Return the lines of the audit trail, the oldest first."""
+    entries = (await console.parts.audit.page(Wanted(), size=10_000)).entries
+    return [(one.actor, one.via, one.action, one.subject) for one in reversed(entries)]
 
 
 @pytest.mark.parametrize("name", PERSONAS)
@@ -170,12 +177,22 @@ async def test_every_operation_is_for_whom_the_table_says(console, name):
     await caller.call("GET", "/user")  # the use of a token is noted once a minute
     before = contents(console)
     refused = [one for one in OPERATIONS if not is_admitted(one, PERSONAS[name])]
+    trail = await lines(console)
     for operation in refused:
-        status, found = await caller.call(operation.method, filled(operation, shared), BODIES.get(operation.id))
+        path = filled(operation, shared)
+        status, found = await caller.call(operation.method, path, BODIES.get(operation.id))
         expected = {403} if PERSONAS[name].valid else {401, 429} if name == "wrong password" else {401}
         assert status in expected, (operation.id, status, found)
         assert found["errors"][0]["code"] in ("DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS")
         assert contents(console) == before, operation.id
+        now = await lines(console)
+        assert now[: len(trail)] == trail, operation.id
+        if status == 403:
+            line = (account, "api", "request.refused", f"{operation.method} {PREFIX}{path.partition('?')[0]}")
+            assert now[len(trail) :] == [line] * (line not in trail), operation.id  # once an hour
+        else:
+            assert {action for _, _, action, _ in now[len(trail) :]} <= {"signin.refused", "signin.locked"}
+        trail = now
     admitted = [one for one in OPERATIONS if is_admitted(one, PERSONAS[name])]
     for number, operation in enumerate(sorted(admitted, key=lambda one: one.id == "setOwnPassword")):
         mine = await furnished(console, number, account)

@@ -1,10 +1,14 @@
 """Access tokens by the API: none makes another that may more than itself, and nobody reaches those of others."""
 
+import time
+
 import pytest
 
 from tests.kit.actors import ADMIN
 from tests.kit.api import program, program_with, token_of
 from tests.web.conftest import PASSWORD
+from web_service.access_tokens import DAY
+from web_service.models import AccessTokenRow
 
 
 async def test_a_token_is_made_shown_once_used_and_revoked(console):
@@ -69,10 +73,32 @@ async def test_a_token_makes_none_that_lives_longer_or_may_more(console):
         for path in ("/user/tokens", "/users/admin/tokens", "/users/ci/tokens", "/robots/ci/tokens"):
             status, found = await caller.call("POST", path, draft)
             assert (status, found["errors"][0]["code"]) == (403, "DENIED"), path
+            assert "days it has left" in found["errors"][0]["message"]
         assert (await caller.call("POST", "/robots", {"name": "new", "token": draft}))[0] == 403
     assert len(await console.parts.access_tokens.all()) == before
     assert await console.parts.users.named("new") is None
     await caller.done("POST", "/robots/ci/tokens", {"name": "x", "days": 9, "api": "write"})
+
+
+@pytest.mark.parametrize(
+    ("left", "draft", "reason"),
+    [
+        (3600, {"days": 1}, "and this one ends within a day"),
+        (40 * DAY - 60, {}, "ask for no more than the 39 days it has left"),
+        (91 * DAY, {}, ""),
+        (None, {"days": 0}, ""),
+    ],
+)
+async def test_what_a_token_may_not_make_is_told_with_the_limit(console, left, draft, reason):
+    token, secret = await token_of(console, "admin", "write", days=0)
+    expires = int(time.time()) + left if left else 0
+    await console.parts.database.write(
+        AccessTokenRow.update(expires=expires).where(AccessTokenRow.id == token.id).execute
+    )
+    caller = await program_with(console, secret)
+    status, found = await caller.call("POST", "/user/tokens", {"name": "x", **draft})
+    assert status == (403 if reason else 201)
+    assert not reason or reason in found["errors"][0]["message"]
 
 
 async def test_a_token_gives_no_password_to_anybody(console):

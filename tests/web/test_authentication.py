@@ -258,7 +258,7 @@ async def test_that_a_guesser_is_locked_out_is_recorded_once(authenticator, data
 async def test_a_refresh_token_lets_its_user_in_again(authenticator, database, users, dev):
     tokens = RefreshTokens(database, 1000)
     secret = await tokens.create(dev.id, "docker", by=ADMIN)
-    assert await authenticator.sign_in_again(secret, "10.0.0.1") == dev
+    assert (await authenticator.sign_in_again(secret, "10.0.0.1")).user == dev
     for shown in (new_secret(Kind.REFRESH), "", PASSWORD):
         with pytest.raises(SignInFailed, match="sign in again"):
             await authenticator.sign_in_again(shown, "10.0.0.1")
@@ -388,7 +388,7 @@ async def test_a_valid_token_is_let_in_where_others_have_to_wait(authenticator, 
         await authenticator.sign_in_again(new_secret(Kind.REFRESH), "10.6.6.6")
     for _ in range(2):
         assert (await authenticator.sign_in_program("", secret, "10.6.6.6", Via.DOCKER)).user == dev
-        assert await authenticator.sign_in_again(refresh, "10.6.6.6") == dev
+        assert (await authenticator.sign_in_again(refresh, "10.6.6.6")).user == dev
         with pytest.raises(TooManyFailures, match=r"^Too many failed attempts; wait 600 seconds\.$"):
             await authenticator.sign_in_program("", new_secret(Kind.PERSONAL), "10.6.6.6", Via.DOCKER)
         with pytest.raises(TooManyFailures):

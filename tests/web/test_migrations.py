@@ -7,17 +7,20 @@ import sys
 
 import pytest
 
-from shared.config import ConfigError
+from shared.config import ConfigError, Secret
 from tests.kit.actors import ADMIN
 from tests.kit.services import ROOT
 from web_service import db, migrations
 from web_service.access import Level
+from web_service.access_tokens import AccessTokens, Draft
 from web_service.cli import run
 from web_service.db import Database
 from web_service.events import Event, Events, Wanted
-from web_service.migrations import SCHEMA_VERSION, STEPS, bring_up_to_date
+from web_service.groups import Groups
+from web_service.migrations import _WITH_LASTING_IDS, SCHEMA_VERSION, STEPS, bring_up_to_date
 from web_service.models import TABLES, SchemaVersion
-from web_service.roles import Roles
+from web_service.refresh_tokens import RefreshTokens
+from web_service.roles import Roles, RuleDraft
 from web_service.sessions import Sessions
 from web_service.users import Users
 
@@ -165,6 +168,61 @@ async def test_an_old_database_gets_the_shape_of_a_new_one(version_1, opened):
     await database.write(database._engine.database.drop_tables, TABLES)
     await database.write(bring_up_to_date, database._engine.database)
     assert await database.read(shape, database._engine.database) == migrated
+
+
+async def made_and_deleted(database):
+    """Return the numbers of two of everything, of which the first is deleted before the second is made."""
+    users, roles, groups = Users(database), Roles(database), Groups(database)
+    tokens, refresh = AccessTokens(database), RefreshTokens(database, 1000)
+    keeper, kept = await users.create("keeper", "hash", by=ADMIN), await roles.create("kept", by=ADMIN)
+    found = []
+    for round_ in ("first", "second"):
+        user, role = await users.create(round_, "hash", by=ADMIN), await roles.create(round_, by=ADMIN)
+        group = await groups.create(round_, by=ADMIN)
+        rule = await roles.add_rule(kept.id, RuleDraft("*", "x", "pull"), by=ADMIN)
+        token, _ = await tokens.create(keeper.id, Draft(round_, 1), by=ADMIN)
+        await refresh.create(keeper.id, "docker", by=ADMIN)
+        (client,) = await refresh.of_user(keeper.id)
+        found.append([one.id for one in (user, role, group, rule, token, client)])
+        await users.delete(user.id, by=ADMIN)
+        await roles.delete_rule(kept.id, rule.id, by=ADMIN)
+        await roles.delete(role.id, by=ADMIN)
+        await groups.delete(group.id, by=ADMIN)
+        await tokens.revoke(keeper.id, token.id, by=ADMIN)
+        await refresh.revoke(keeper.id, client.id, by=ADMIN)
+    return found
+
+
+async def test_the_number_of_something_deleted_is_never_given_again(database, users):
+    first, second = await made_and_deleted(database)
+    assert all(one < other for one, other in zip(first, second, strict=True))
+
+
+async def test_nor_is_it_in_a_database_that_was_old(version_1, opened):
+    first, second = await made_and_deleted(await opened(version_1))
+    assert all(one < other for one, other in zip(first, second, strict=True))
+
+
+async def test_tables_of_sqlite_that_were_made_anew_refer_to_each_other_as_before(tmp_path, opened):
+    path = tmp_path / "test.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1.format(**KINDS["sqlite"]))
+    connection.close()
+    database = await opened(Secret(f"sqlite:///{path}"))
+    boss = await Users(database).named("boss")
+    await Users(database).create("other", "hash", by=ADMIN)
+    with sqlite3.connect(path) as connection:
+        made = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        referred = {row[2] for table in made for row in connection.execute(f'PRAGMA foreign_key_list("{table}")')}
+        connection.execute("PRAGMA foreign_keys = 1")
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        connection.execute("DELETE FROM users WHERE id = ?", (boss.id,))
+        left = [connection.execute(f'SELECT COUNT(*) FROM "{one}"').fetchone()[0] for one in ("grants", "sessions")]
+    connection.close()
+    assert referred == {"users", "roles", "groups"}
+    assert left == [0, 0]
+    assert not [name for name in made if name.startswith("old_")]
+    assert {name for name, sql in made.items() if sql and "AUTOINCREMENT" in sql} == set(_WITH_LASTING_IDS)
 
 
 async def test_steps_are_taken_once_and_in_order(database):

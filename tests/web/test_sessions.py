@@ -1,7 +1,9 @@
 import pytest
 
 from tests.kit.actors import ADMIN, acting
-from web_service.models import SessionRow
+from web_service.errors import Outdated
+from web_service.models import RefreshTokenRow, SessionRow
+from web_service.refresh_tokens import RefreshTokens
 from web_service.sessions import Sessions
 
 
@@ -81,3 +83,24 @@ async def test_expired_sessions_are_forgotten(sessions, admin, clock):
     clock[0] += 1800
     assert await sessions.purge() == 1
     assert await sessions.user(token)
+
+
+CHANGES = {
+    "password": lambda users, user: users.set_password(user.id, "new hash", by=ADMIN),
+    "disabled": lambda users, user: users.set_enabled(user.id, enabled=False, by=ADMIN),
+    "deleted": lambda users, user: users.delete(user.id, by=ADMIN),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+async def test_what_ends_with_a_password_does_not_begin_after_its_end(sessions, users, database, how):
+    dev = await users.create("dev", "hash", by=ADMIN)
+    refresh_tokens = RefreshTokens(database, 1000)
+    assert await sessions.user(await sessions.start(dev.id, "hash")) == dev
+    assert await refresh_tokens.create(dev.id, "docker", by=ADMIN, password_hash="hash")
+    await CHANGES[how](users, dev)
+    for late in (sessions.start(dev.id, "hash"), refresh_tokens.create(dev.id, "x", by=ADMIN, password_hash="hash")):
+        with pytest.raises(Outdated):
+            await late
+    left = [await database.read(rows.select().count) for rows in (SessionRow, RefreshTokenRow)]
+    assert left == [0, 0]

@@ -162,6 +162,8 @@ async def test_every_action_that_is_recorded_has_words_and_a_kind(console):
     (client,) = await parts.refresh_tokens.of_user(admin.id)
     await visitor.post(f"/account/revokeClient/{client.id}")
     await visitor.post("/logout")
+    assert (await console.token(scope="repository:a:pull")).status == 200
+    assert (await (await console.visitor()).post("/login", csrf="none")).status == 403
     await refuse(console, times=20)
     recorded = await parts.database.read(lambda: {row.action for row in AuditRow.select()})
     assert recorded | {"image.delete"} == set(ACTIONS)

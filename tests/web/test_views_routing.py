@@ -7,6 +7,8 @@ import pytest
 from tests.kit.actors import ADMIN
 from tests.kit.reading import contents
 from web_service.access_tokens import Draft
+from web_service.audit import Wanted
+from web_service.models import AuditRow
 from web_service.roles import RuleDraft
 from web_service.views import ROUTES
 from web_service.views.routing import Needs, Route
@@ -120,10 +122,15 @@ async def test_each_route_is_open_to_administrators_but_deletion_of_images(conso
 async def test_a_form_that_is_not_ours_changes_nothing(console, registry, fields, headers):
     values = await furnished(console, registry)
     member = await console.member("boss", "UI_ADMIN", "UI_DELETE")
-    before = contents(console.parts.database.place)
+    before, refused = contents(console.parts.database.place), []
     for route in CHANGES:
-        response = await member.post(filled(route.path, values), headers=headers, **fields)
+        path = filled(route.path, values)
+        response = await member.post(path, headers=headers, **fields)
         assert (route, response.status) == (route, 403)
+        refused.append(("boss", "request.refused", f"POST {path}"))
+    new = (await console.parts.audit.page(Wanted(), size=len(refused))).entries
+    assert [(one.actor, one.action, one.subject) for one in reversed(new)] == refused
+    await console.parts.database.write(AuditRow.delete().where(AuditRow.id.in_([one.id for one in new])).execute)
     assert contents(console.parts.database.place) == before
     assert "1.0" in registry.tags["team/app"]
 

@@ -1,5 +1,6 @@
 """Access tokens and clients in the browser: made, shown once, listed, revoked, and nobody else's."""
 
+import html
 import logging
 import re
 
@@ -47,6 +48,15 @@ async def test_a_token_is_made_and_its_secret_shown_once_and_nowhere_else(consol
         assert secret not in page
     assert secret[9:] not in await admin.text("/audit/index")
     assert secret[9:] not in caplog.text
+
+
+@pytest.mark.parametrize(("api", "told"), [("none", False), ("read", True), ("write", True)])
+async def test_how_a_token_is_used_is_told_with_it(console, api, told):
+    dev = await console.member("dev", "UI_USER")
+    page = html.unescape(await (await make(dev, api=api, days="1")).text())
+    command = f'curl -H "Authorization: Bearer $(cat token.txt)" http://{dev.client.host}:{dev.client.port}/api/v1/user'
+    assert (command in page) == told
+    assert "docker login -u dev registry:5000" in page
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.kit.api import program
 from tests.kit.reading import contents, form_to, rows
 from web_service.asked import Asked
 from web_service.roles import RuleDraft
@@ -109,7 +110,10 @@ async def test_who_tries_while_another_does_finds_the_form_as_it_was_typed(conso
     console.parts.simulation._busy = True
     response = await (await console.admin()).post(f"/role/tryAcl/{team.id}", **DRAFT)
     page = await response.text()
-    assert response.status == 429
+    assert (response.status, response.headers["Retry-After"]) == (429, "5")
+    caller = await program(console)
+    status, _ = await caller.call("POST", "/roles/read-all/rules/try", {"repository": "x", "level": "pull"})
+    assert (status, caller.answer.headers["Retry-After"]) == (429, "5")
     assert "Somebody else tries a change at the moment" in page
     assert 'value="a note"' in page
 

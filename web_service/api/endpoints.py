@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from shared.texts import clean
 from web_service.api import failures
-from web_service.api.failures import INVALID, MALFORMED, NOT_FOUND, TOO_LARGE, WRONG_TYPE, Failed
+from web_service.api.failures import DENIED, INVALID, MALFORMED, NOT_FOUND, TOO_LARGE, WRONG_TYPE, Failed
 from web_service.api.operations import Call, Operation, Right
 from web_service.api.queries import Query
 from web_service.api.signing_in import check_rights, sign_in
@@ -33,15 +33,21 @@ def endpoint(operation: Operation) -> Handler:
         try:
             document = await _done(operation, request)
         except Failed as failed:
-            return failures.answer(failed)
+            return _failed(request, failed)
         except Problem as problem:
-            return failures.answer(failures.of_problem(problem))
+            return _failed(request, failures.of_problem(problem))
         if document is None:
             return web.Response(status=operation.status)
         body = document.model_dump_json(by_alias=True).encode()
         return web.Response(status=operation.status, body=body, content_type="application/json")
 
     return answer
+
+
+def _failed(request: web.Request, failed: Failed) -> web.Response:
+    if failed.status == DENIED:
+        request[VISIT].refusal = failed.message
+    return failures.answer(failed)
 
 
 async def _done(operation: Operation, request: web.Request) -> Document | None:
@@ -73,7 +79,7 @@ def _query(kind: type[Query], request: web.Request) -> Query:
     try:
         return kind.model_validate(dict(request.query))
     except ValidationError as error:
-        raise failures.of_validation(error) from None
+        raise failures.of_validation(error, kind, "parameter") from None
 
 
 async def _read(request: web.Request) -> bytes:
@@ -98,4 +104,4 @@ def _body(kind: type[Input], request: web.Request, raw: bytes) -> Input:
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:
-        raise failures.of_validation(error) from None
+        raise failures.of_validation(error, kind) from None

@@ -1,15 +1,16 @@
 """Errors of the API: a code for programs, a message for people, and what is wrong with which field."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from aiohttp import web
 from multidict import CIMultiDict
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.texts import clean
 from web_service.documents import Detail, Error, Failure
-from web_service.errors import Invalid, Problem, TooManyFailures
+from web_service.errors import Invalid, Problem
 
 MALFORMED: Final = 400
 NOT_SIGNED_IN: Final = 401
@@ -36,7 +37,7 @@ MEANINGS: Final = {
     INVALID: ("INVALID", "What was sent can be read but not used; the detail names the fields."),
     TOO_MANY: (
         "TOOMANYREQUESTS",
-        "Too many failed attempts to sign in: wait as Retry-After says. Or somebody else tries a change of rules.",
+        "Too many failed attempts to sign in, or somebody else tries a change of rules: wait as Retry-After says.",
     ),
     UNAVAILABLE: ("UNAVAILABLE", "The database does not answer at the moment."),
 }
@@ -61,17 +62,20 @@ class Failed(Exception):
 
 def of_problem(problem: Problem) -> Failed:
     """Return how the API tells what the domain says."""
-    headers = [("Retry-After", str(problem.seconds))] if isinstance(problem, TooManyFailures) else []
+    headers = [("Retry-After", str(problem.seconds))] if problem.seconds else []
     status = INVALID if isinstance(problem, Invalid) else problem.status
     return Failed(status, str(problem), headers=headers)
 
 
-def of_validation(error: ValidationError) -> Failed:
-    """Return what is wrong with a document: that it is no JSON, or which fields cannot be used."""
+def of_validation(error: ValidationError, kind: type[BaseModel], noun: str = "field") -> Failed:
+    """Return what is wrong with a document of a kind: that it is no JSON, or which fields cannot be used.
+
+    `noun` is what a field is called where the document is a query.
+    """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if any(one["type"] == "json_invalid" for one in found):
         return Failed(MALFORMED, f"{found[0]['msg']}.")
-    detail = [_detail(".".join(map(str, one["loc"])), str(one["msg"])) for one in found[:_MOST_DETAILS]]
+    detail = [_detail(".".join(map(str, one["loc"])), _reason(one, kind, noun)) for one in found[:_MOST_DETAILS]]
     return Failed(INVALID, "; ".join(f"{one.field}: {one.reason}" for one in detail), detail)
 
 
@@ -88,6 +92,22 @@ def answer(failed: Failed) -> web.Response:
     body = Failure(errors=[error]).model_dump_json(exclude_none=True).encode()
     headers = CIMultiDict(failed.headers)
     return web.Response(status=failed.status, body=body, content_type="application/json", headers=headers)
+
+
+def _reason(found: ErrorDetails, kind: type[BaseModel], noun: str) -> str:
+    if found["type"] != "extra_forbidden":
+        return str(found["msg"])
+    known = ", ".join(_fields(kind, found["loc"][:-1]))
+    return f"There is no such {noun} here; there is: {known}." if known else f"There is no {noun} here."
+
+
+def _fields(kind: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Return the names of the fields of a document, or of one within it."""
+    for name in place:
+        inner = kind.model_fields.get(str(name))
+        kinds = [] if inner is None else [inner.annotation, *get_args(inner.annotation)]
+        kind = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), kind)
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def _detail(field: str, reason: str) -> Detail:

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from web_service.access_tokens import Api
+from web_service.actors import Actor
 from web_service.actors import Via as Way
 from web_service.api.failures import DENIED, NOT_SIGNED_IN, Failed
 from web_service.api.operations import Operation, Right, Via
@@ -19,17 +20,21 @@ _NEEDED: Final = "Sign in with Basic (a user name and a password or an access to
 
 
 async def sign_in(request: web.Request) -> Login:
-    """Return who calls; raises Failed with 401, or TooManyFailures."""
+    """Return who calls, and see that it gets into the audit trail; raises Failed with 401, or TooManyFailures."""
     parts, visit = request.app[PARTS], request[VISIT]
     name, secret = _credentials(parts, request)
     try:
-        return await parts.authenticator.sign_in_program(name, secret, visit.client.address, Way.API)
+        visit.login = login = await parts.authenticator.sign_in_program(name, secret, visit.client.address, Way.API)
     except TooManyFailures:
         visit.facts["claimed"] = masked(name)[:LONGEST_NAME]
         raise
     except SignInFailed as problem:
         visit.facts["claimed"] = masked(name)[:LONGEST_NAME]
         raise _unauthorized(parts, str(problem)) from None
+    by = Actor(login.user.name, Way.API, visit.client.address, login.user.id)
+    if due := parts.doorkeeper.signed_in(by, login):
+        await parts.doorkeeper.write(due)
+    return login
 
 
 def check_rights(operation: Operation, login: Login) -> None:

@@ -21,7 +21,7 @@ def add_to(commands: Commands) -> None:
     shown.add_argument("--user", default="", help="of this user only")
     shown.add_argument("--repository", default="", metavar="TEXT", help="of repositories with this in their name")
     shown.add_argument("--action", default="", help="pull, push, mount or delete only")
-    changes = commands.add("audit", _audit, "list changes and sign-ins, the newest first")
+    changes = commands.add("audit", _audit, "list changes, sign-ins and refusals, the newest first")
     changes.add_argument("--actor", default="", help="by this user, or account on the server, only")
     changes.add_argument("--action", default="", help="only this: user.create, or user. for all that begin so")
     changes.add_argument("--subject", default="", metavar="TEXT", help="only what has this in its name")

@@ -25,17 +25,18 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     """Set a new password. All sessions of the user end; this browser gets a new one."""
     parts, user = request.app[PARTS], signed_in(request)
     try:
-        await _change(request, user)
+        password_hash = await _change(request, user)
     except Problem as problem:
         return await account_page(request, problem)
     _log.info("password changed", extra=logs.fields(user=user.name))
     response = redirect(request, "/account", translate(request, N_("Your password was changed.")))
-    token = await parts.sessions.start(user.id)
+    token = await parts.sessions.start(user.id, password_hash)
     set_cookie(request, response, SESSION_COOKIE, token, max_age=parts.sessions.lifetime)
     return response
 
 
-async def _change(request: web.Request, user: User) -> None:
+async def _change(request: web.Request, user: User) -> str:
+    """Set the new password and return its hash."""
     parts, fields = request.app[PARTS], await form(request)
     new = fields.get("new", "")
     if new != fields.get("repeat", ""):
@@ -48,6 +49,7 @@ async def _change(request: web.Request, user: User) -> None:
         raise Invalid(N_("The current password is wrong.")) from None
     password_hash = await parts.authenticator.hash_new(user.name, new)
     await parts.users.set_password(user.id, password_hash, by=request[VISIT].actor)
+    return password_hash
 
 
 async def account_page(

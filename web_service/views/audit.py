@@ -49,6 +49,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "signin.refused": N_("sign-in refused"),
     "signin.locked": N_("further sign-ins locked"),
     "signout": N_("signed out"),
+    "scope.refused": N_("access not granted"),
+    "request.refused": N_("request refused"),
 }
 """What is said of an action; one that is not here is shown as it is recorded."""
 
@@ -63,6 +65,8 @@ KINDS: Final[Mapping[str, str]] = {
     "image.": N_("Images"),
     "signin": N_("Signing in"),
     "signin.": N_("Refused sign-ins"),
+    "scope.": N_("Access that was not granted"),
+    "request.": N_("Refused requests"),
 }
 """What can be asked for: the beginnings of actions."""
 
@@ -86,22 +90,35 @@ _VALUES: Final[Mapping[str, str]] = {
     "client": N_("client"),
     "tags": N_("tags"),
     "token": N_("access token"),
+    "token_id": N_("number of the token"),
+    "credential": N_("signed in with"),
+    "refused": N_("not granted"),
+    "granted": N_("granted"),
+    "further": N_("further ones of this hour"),
     "made_with": N_("made with the access token"),
     "reason": N_("reason"),
     "for_": N_("for"),
 }
 
-_REASONS: Final[Mapping[str, str]] = {
+_WORDS: Final[Mapping[str, str]] = {
     "wrong password": N_("wrong password"),
     "unknown user": N_("unknown user"),
+    "password changed": N_("password changed in the meantime"),
     "account disabled": N_("account disabled"),
     "access token not valid": N_("access token not valid"),
     "refresh token not valid": N_("refresh token not valid"),
     "user here": N_("this user from this address"),
     "address": N_("this address"),
     "user": N_("this user from unknown addresses"),
+    "password": N_("password"),
+    "access token": N_("access token"),
+    "refresh token": N_("refresh token"),
+    "not recorded one by one": N_("not recorded one by one"),
 }
-"""Why somebody was not let in, and who has to wait."""
+"""What the trail has in words of its own: why somebody was not let in, who has to wait, with what one came."""
+
+
+_TOLD: Final = ("reason", "for_", "credential", "further")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +164,8 @@ def changes(entry: Entry, language: Language) -> tuple[Change, ...]:
 def _in_words(key: str, value: Any, language: Language) -> str:
     if isinstance(value, bool):
         return language.gettext(N_("yes") if value else N_("no"))
-    if key in ("reason", "for_") and value in _REASONS:
-        return language.gettext(_REASONS[value])
+    if key in _TOLD and isinstance(value, str) and value:
+        return language.gettext(_WORDS.get(value, value))
     if key == "expires" and isinstance(value, int):
         return language.moment(value) if value else language.gettext(N_("never"))
     if isinstance(value, list):

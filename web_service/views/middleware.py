@@ -16,6 +16,7 @@ from web_service.errors import N_, NotFound, Problem, Refused
 from web_service.views import answers
 from web_service.views.forms import cookie
 from web_service.views.page import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, form, redirect, render
+from web_service.views.refusals import record_refusal
 from web_service.views.routing import IN_FLIGHT, PARTS, VISIT, Handler, Needs, Visit, needs_of
 
 _log = logging.getLogger("web.request")
@@ -40,6 +41,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     in_flight = request.app[IN_FLIGHT]
     with in_flight.request():
         response = await _respond(request, handler)
+        if visit.refusal:
+            await record_refusal(request)
     response.headers.update(_SECURITY_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     if in_flight.draining:
@@ -173,7 +176,12 @@ async def _http_error(request: web.Request, error: web.HTTPException) -> web.Str
 
 
 async def _problem(request: web.Request, problem: Problem) -> web.StreamResponse:
-    return await _answer(request, problem.status, str(problem), request[VISIT].language.problem(problem))
+    if isinstance(problem, Refused):
+        request[VISIT].refusal = str(problem)
+    response = await _answer(request, problem.status, str(problem), request[VISIT].language.problem(problem))
+    if problem.seconds:
+        response.headers["Retry-After"] = str(problem.seconds)
+    return response
 
 
 async def _failure(request: web.Request) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp_jinja2
 from aiohttp import web
 
-from web_service.errors import Problem
+from web_service.errors import Problem, Refused
 from web_service.foreign import parse_json
 from web_service.i18n import NAMES
 from web_service.views.forms import posted
@@ -36,6 +36,8 @@ async def render(
     """
     visit, parts = request[VISIT], request.app[PARTS]
     user = visit.user
+    if isinstance(problem, Refused):
+        visit.refusal = str(problem)
     insecure = user is not None and user.is_admin and await parts.users.default_password_in_use()
     everywhere = {
         "user": user,
@@ -60,6 +62,8 @@ async def render(
         app_key=TEMPLATES[visit.language.code],
         status=problem.status if problem else status,
     )
+    if problem and problem.seconds:
+        response.headers["Retry-After"] = str(problem.seconds)
     _cookies(request, response, visit)
     return response
 

@@ -14,6 +14,7 @@ from shared.proxies import Client
 from web_service.access import Rule
 from web_service.accounts import User
 from web_service.actors import Actor, Via
+from web_service.authentication import Login
 from web_service.i18n import Language
 from web_service.parts import Parts
 
@@ -56,6 +57,7 @@ class Visit:
     `as_admin` is whether the route is for administrators. `public` are the rules that count for a visitor who may only
     LOOK, None for all others.
     `token` is the session's, or for someone not signed in that of a cookie which only proves that a form is ours.
+    `login` is who came by a program, and how. `refusal` is why the request is refused, in English, for the audit trail.
     `facts` go to the log line of the request.
     """
 
@@ -66,6 +68,8 @@ class Visit:
     as_admin: bool = False
     token: str = ""
     token_is_new: bool = False
+    login: Login | None = None
+    refusal: str = ""
     facts: dict[str, object] = field(default_factory=dict)
 
     @property

@@ -1,6 +1,7 @@
 """Signing in and out, and the language of the pages."""
 
 import logging
+from functools import partial
 
 from aiohttp import web
 
@@ -31,14 +32,16 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     parts, visit, fields = request.app[PARTS], request[VISIT], await form(request)
     target, name = local_path(fields.get("next", "")), fields.get("name", "").strip()
     try:
-        user = await parts.authenticator.authenticate(name, fields.get("password", ""), visit.client.address)
+        login = await parts.authenticator.sign_in(name, fields.get("password", ""), visit.client.address)
+        await parts.sessions.end(cookie(request, SESSION_COOKIE))
+        start = partial(parts.sessions.start, login.user.id)
+        token = await parts.authenticator.keep(login, visit.client.address, Via.CONSOLE, start)
     except SignInFailed as problem:
         _log.warning(
             "sign-in refused", extra=logs.fields(claimed=masked(name)[:LONGEST_NAME], address=visit.client.address)
         )
         return await render(request, "login.html", problem=problem, next=target, name=name[:LONGEST_NAME])
-    await parts.sessions.end(cookie(request, SESSION_COOKIE))
-    token = await parts.sessions.start(user.id)
+    user = login.user
     visit.facts["user"] = user.name
     await parts.audit.record(Actor(user.name, Via.CONSOLE, visit.client.address, user.id), "signin", user.name)
     response = redirect(request, target if user.may_browse or target != "/" else "/account")

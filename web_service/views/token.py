@@ -7,8 +7,9 @@ credentials gets what the role `anonymous` allows, while that is enabled.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from shared.tokens import InvalidScope, Scope, parse_scopes
 from web_service.actors import Actor, Via
 from web_service.asked import Asked
 from web_service.authentication import LONGEST_NAME, Login
+from web_service.doorkeeper import Sighting
 from web_service.errors import SignInFailed, TooManyFailures
 from web_service.granting import Asker, Granted, grant
 from web_service.opaque import masked
@@ -59,6 +61,17 @@ class _Wish:
     refresh_token: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Guest:
+    """Who is given a token, what of it is to be written down, and what else goes into the answer."""
+
+    asker: Asker
+    by: Actor
+    login: Login | None = None
+    due: Sequence[Sighting] = ()
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
 async def get_token(request: web.Request) -> web.StreamResponse:
     """Answer a request with Basic credentials, or without any."""
     parts = request.app[PARTS]
@@ -72,8 +85,9 @@ async def get_token(request: web.Request) -> web.StreamResponse:
     header = request.headers.get("Authorization")
     public = await parts.users.anonymous() if header is None else None
     if public is not None:
-        asker = Asker("", request[VISIT].client.address, public)
-        return await _issue(request, parts.settings.issuer, asker, scopes)
+        address = request[VISIT].client.address
+        guest = _Guest(Asker("", address, public), Actor("", Via.DOCKER, address))
+        return await _issue(request, parts.settings.issuer, guest, scopes)
     credentials = basic_credentials(header or "")
     if credentials is None:
         return _unauthorized(parts, "A user name and a password are needed.")
@@ -114,40 +128,47 @@ def _posted_wish(parts: Parts, fields: Mapping[str, list[str]]) -> _Wish:
 async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web.Response:
     parts, visit = request.app[PARTS], request[VISIT]
     try:
-        login = await _sign_in(parts, wish, visit.client.address)
+        visit.login = login = await _sign_in(parts, wish, visit.client.address)
+        guest = await _guest(request, wish, login)
     except TooManyFailures as problem:
         visit.facts["claimed"] = masked(wish.name)[:LONGEST_NAME]
         return answers.error(429, str(problem), headers={"Retry-After": str(problem.seconds)})
     except SignInFailed as problem:
         visit.facts |= {"claimed": masked(wish.name)[:LONGEST_NAME], "scope": _logged(wish.scopes)}
         return _unauthorized(parts, str(problem))
-    user, by = login.user, Actor(login.user.name, Via.DOCKER, visit.client.address, login.user.id)
-    more = {}
-    if wish.offline and login.token is None:
+    return await _issue(request, issuer, guest, wish.scopes)
+
+
+async def _guest(request: web.Request, wish: _Wish, login: Login) -> _Guest:
+    parts, user, address = request.app[PARTS], login.user, request[VISIT].client.address
+    by, more = Actor(user.name, Via.DOCKER, address, user.id), {}
+    keeps_secret = wish.offline and login.token is None
+    if keeps_secret:
         agent = wish.client or request.headers.get("User-Agent", "")
-        more["refresh_token"] = await parts.refresh_tokens.create(user.id, agent, by=by)
+        make = partial(parts.refresh_tokens.create, user.id, agent, by=by)
+        more["refresh_token"] = await parts.authenticator.keep(login, address, Via.DOCKER, make)
     if wish.refresh_token:
         more["refresh_token"] = wish.refresh_token
-    elif not wish.scopes:  # what `docker login` asks for
-        await parts.audit.record(by, "signin", user.name, **({"token": login.token.name} if login.token else {}))
-    asker = Asker(user.name, visit.client.address, user.rules, login.limits, user.is_admin)
-    return await _issue(request, issuer, asker, wish.scopes, more)
+    is_docker_login = not wish.scopes and not wish.refresh_token
+    due = parts.doorkeeper.signed_in(by, login, again=is_docker_login)
+    if keeps_secret and wish.scopes:
+        due = []  # the line of the refresh token says it already
+    asker = Asker(user.name, address, user.rules, login.limits, user.is_admin)
+    return _Guest(asker, by, login, due, more)
 
 
 async def _sign_in(parts: Parts, wish: _Wish, address: str) -> Login:
     if not wish.refresh_token:
         return await parts.authenticator.sign_in_program(wish.name, wish.secret, address, Via.DOCKER)
-    return Login(await parts.authenticator.sign_in_again(wish.refresh_token, address))
+    return await parts.authenticator.sign_in_again(wish.refresh_token, address)
 
 
-async def _issue(
-    request: web.Request,
-    issuer: TokenIssuer,
-    asker: Asker,
-    wanted: Sequence[Scope],
-    more: Mapping[str, str] | None = None,
-) -> web.Response:
-    visit, granted = request[VISIT], grant(asker, wanted)
+async def _issue(request: web.Request, issuer: TokenIssuer, guest: _Guest, wanted: Sequence[Scope]) -> web.Response:
+    parts, visit, asker = request.app[PARTS], request[VISIT], guest.asker
+    granted = grant(asker, wanted)
+    due = [*guest.due, *parts.doorkeeper.scopes_refused(guest.by, guest.login, wanted, granted.scopes)]
+    if due:
+        await parts.doorkeeper.write(due)
     issued = await issuer.issue(
         asker.name,
         granted.scopes,
@@ -155,12 +176,12 @@ async def _issue(
         unreadable=granted.unreadable,
         limited=bool(asker.limits),
     )
-    request.app[PARTS].asked.note(
+    parts.asked.note(
         Asked(asker.name, asker.address, one.repository, one.action, one.allowed) for one in granted.verdicts
     )
     visit.facts |= {"user": asker.name, "scope": _logged(wanted), "granted": _logged(granted.scopes)}
     visit.facts |= {"jti": issued.token_id, **({"reason": granted.reason} if granted.reason else {})}
-    return web.json_response({**_body(issued, granted, oauth=request.method == "POST"), **(more or {})})
+    return web.json_response({**_body(issued, granted, oauth=request.method == "POST"), **guest.more})
 
 
 def _logged(scopes: Sequence[Scope]) -> str:

@@ -72,9 +72,17 @@ async def make_token(request: web.Request, owner: User, wanted: TokenForm, *, ba
 
 async def secret_page(request: web.Request, owner: User, token: AccessToken, secret: str, *, back: str) -> web.Response:
     """Return the page that shows a secret."""
-    section = back.split("/")[1]
+    client = request[VISIT].client
     return await render(
-        request, "secret.html", owner=owner, token=token, secret=secret, back=back, here=back, section=section
+        request,
+        "secret.html",
+        owner=owner,
+        token=token,
+        secret=secret,
+        console=f"{client.scheme}://{client.host}",
+        back=back,
+        here=back,
+        section=back.split("/")[1],
     )
 
 
