@@ -24,6 +24,7 @@ from registry_service.config import Config
 from registry_service.listening import BACKLOG, close, listen, reason_of, tls_context, url_of
 from registry_service.notifications import Notifier
 from registry_service.purging import purge_for_ever
+from registry_service.referrers import Referrers
 from registry_service.registry import Registry
 from registry_service.storage import create_driver
 from registry_service.storage.driver import Driver
@@ -53,7 +54,7 @@ def create_parts(config: Config) -> Parts:
     auth = TokenAuth(config.auth.token) if config.auth.token is not None else None
     notifier = Notifier(config.notifications.endpoints, _outbox_path(config), config.http.addr)
     registry = Registry(_create_driver(config), config.validation)
-    return Parts(config, registry, Uploads(registry), Summaries(registry), notifier, auth)
+    return Parts(config, registry, Uploads(registry.driver), Summaries(registry), Referrers(registry), notifier, auth)
 
 
 async def serve(parts: Parts) -> None:

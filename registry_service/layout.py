@@ -12,12 +12,14 @@ can serve what the other wrote:
             _manifests/tags/<tag>/index/<alg>/<hex>/link       everything it ever pointed to
             _manifests/referrers/<alg>/<hex>/<alg>/<hex>/link  ours: subject -> manifest that refers to it
             _uploads/<uuid>/data                               bytes received so far
-            _uploads/<uuid>/startedat                          when the upload began, RFC 3339, UTC
+            _uploads/<uuid>/startedat                          when the upload began, RFC 3339, UTC; from us once it is
+                                                               large, for small ones come and go too fast for a folder
             _uploads/<uuid>/digests/<size>                     ours: the digest of the first <size> bytes
     .trash/                                                    ours: what is being deleted (storage/filesystem.py)
     cangku/
         outbox.sqlite3                                         ours: events that are not delivered yet
         sources/<ab>/<hex>.<number>                            ours: a repository that (once) held the blob
+        uploads/<uuid>.<number>                                ours: when an upload began, and in which repository
 
 A link holds a canonical (sha256) digest and nothing else, not even a line end. The link of a sha512 name holds the
 sha256 digest under which the bytes are kept.
@@ -35,6 +37,7 @@ OUTBOX: Final = "cangku/outbox.sqlite3"
 LAYERS: Final = "_layers"
 MANIFESTS: Final = "_manifests"
 UPLOADS: Final = "_uploads"
+BEGUN_UPLOADS: Final = "cangku/uploads"
 
 
 def blob(digest: Digest) -> str:
@@ -118,9 +121,8 @@ def sources(digest: Digest) -> str:
 
 
 def source(digest: Digest, name: str) -> str:
-    """Return the key under which it is noted that a repository holds a blob; names are too long for a file's name."""
-    number = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{sources(digest)}/{digest.hex}.{number}"
+    """Return the key under which it is noted that a repository holds a blob."""
+    return f"{sources(digest)}/{digest.hex}.{_number(name)}"
 
 
 def upload_data(name: str, upload_id: str) -> str:
@@ -128,11 +130,21 @@ def upload_data(name: str, upload_id: str) -> str:
     return f"{upload(name, upload_id)}/data"
 
 
+def upload_begun(name: str, upload_id: str) -> str:
+    """Return the key whose existence makes an upload of ours known."""
+    return f"{BEGUN_UPLOADS}/{upload_id}.{_number(name)}"
+
+
 def upload_started(name: str, upload_id: str) -> str:
-    """Return the key whose existence makes an upload known."""
+    """Return the key whose existence makes an upload known to the Go registry."""
     return f"{upload(name, upload_id)}/startedat"
 
 
 def upload_digest(name: str, upload_id: str, size: int) -> str:
     """Return the key of the digest of an upload's first `size` bytes."""
     return f"{upload(name, upload_id)}/digests/{size}"
+
+
+def _number(name: str) -> str:
+    """Return what stands for a repository in the name of a file, for which its own is too long."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -16,12 +16,12 @@ from registry_service import layout
 from registry_service.config import Platform, Validation
 from registry_service.errors import Code, Problem, RegistryError
 from registry_service.manifests import Manifest, ManifestInvalid, canonical_digest, parse_manifest, stored_media_type
-from registry_service.storage.driver import ANYTHING, Driver, Expected, KeyNotFound, StorageFull, WrongOffset
+from registry_service.storage.driver import ANYTHING, Driver, Expected, KeyNotFound, Known, StorageFull, WrongOffset
 from shared.names import ALGORITHMS, Digest, InvalidDigest, Reference, Tag
 
 T = TypeVar("T")
-Witness = tuple[str, bytes | int]
-"""A key of the storage, and the bytes that it holds, or how many."""
+Witness = tuple[str, Known]
+"""A key of the storage, and what is known of it."""
 
 EMPTY_DIGEST: Final = canonical_digest(b"")
 _MOST_SOURCES: Final = 100
@@ -83,13 +83,9 @@ class Registry:
         """Make a stored blob readable through a repository, by its canonical digest and the one it is asked by."""
         for key, text in layer_links(name, digest, canonical).items():
             await self.driver.write(key, text)
-        await self.note_source(name, digest, canonical)
-
-    async def note_source(self, name: str, digest: Digest, canonical: Digest) -> None:
-        """Note that a repository holds a blob, for those who mount it without naming one."""
-        for one in dict.fromkeys((canonical, digest)):
-            with suppress(WrongOffset, StorageFull, OSError):  # noted before, or not at all: it is a hint
-                await self.driver.append(layout.source(one, name), 0, name.encode())
+        for key, text in source_notes(name, digest, canonical).items():
+            with suppress(WrongOffset, StorageFull, OSError):  # noted before, or not at all
+                await self.driver.append(key, 0, text)
 
     async def source_of(self, digest: Digest, may_pull: Callable[[str], bool]) -> str | None:
         """Return a repository that holds a blob and satisfies `may_pull`, None when none is known.
@@ -159,14 +155,15 @@ class Registry:
         digest = self._name_of(reference, manifest)
         await self._check_references(name, manifest)
         canonical = manifest.digest
-        await self.driver.write(layout.blob(canonical), manifest.body)
+        text = str(canonical).encode()
+        files = {layout.blob(canonical): manifest.body}
         if not await self.driver.children(layout.layers(name)):
-            await self.driver.write(layout.layers_marker(name), b"")
-        for one in dict.fromkeys((canonical, digest)):
-            await self.driver.write(layout.revision_link(name, one), str(canonical).encode())
+            files[layout.layers_marker(name)] = b""
+        files |= {layout.revision_link(name, one): text for one in (canonical, digest)}
         if manifest.subject is not None:
-            key = layout.referrer_link(name, manifest.subject.digest, canonical)
-            await self.driver.write(key, str(canonical).encode())
+            files[layout.referrer_link(name, manifest.subject.digest, canonical)] = text
+        # At once and in this order, so that the driver can wait for the disk once for all of them.
+        await asyncio.gather(*(self.driver.write(key, data) for key, data in files.items()))
         return digest
 
     async def tag_manifest(self, name: str, tag: Tag, digest: Digest, *, expected: Expected = ANYTHING) -> None:
@@ -302,6 +299,11 @@ class Registry:
 def layer_links(name: str, digest: Digest, canonical: Digest) -> dict[str, bytes]:
     """Return the keys and bytes of the links that make a blob readable through a repository."""
     return {layout.layer_link(name, one): str(canonical).encode() for one in (canonical, digest)}
+
+
+def source_notes(name: str, digest: Digest, canonical: Digest) -> dict[str, bytes]:
+    """Return what notes that a repository holds a blob, for those who mount it without naming one."""
+    return {layout.source(one, name): name.encode() for one in (canonical, digest)}
 
 
 def _canonical(digest: Digest) -> bytes | None:

@@ -11,17 +11,17 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from registry_service import layout
 from registry_service.errors import Code, RegistryError
-from registry_service.registry import Registry, layer_links
-from registry_service.storage.driver import Driver, KeyNotFound, StorageFull, WrongOffset
+from registry_service.registry import layer_links, source_notes
+from registry_service.storage.driver import Driver, KeyNotFound, Move, StorageFull, WrongOffset
 from shared.names import Digest
 
 if TYPE_CHECKING:
@@ -39,11 +39,20 @@ _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An open upload: `offset` is the number of bytes received."""
+    """An open upload: `offset` is the number of bytes received; `tail` the last of them, where they are not stored."""
 
     repository: str
     id: str
     offset: int
+    tail: bytes | bytearray = b""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Bytes as they arrived, in parts, for joining them would copy them; `size` is how many there are."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
 
 
 @dataclass
@@ -53,9 +62,10 @@ class _Running:
     hashes: "tuple[_Hash, ...]"
     offset: int
 
-    def update(self, batch: bytearray) -> None:
+    def update(self, parts: list[bytes]) -> None:
         for one in self.hashes:
-            one.update(batch)
+            for part in parts:
+                one.update(part)
 
     def digests(self) -> dict[str, Digest]:
         return {one.name: Digest(one.name, one.hexdigest()) for one in self.hashes}
@@ -64,9 +74,8 @@ class _Running:
 class Uploads:
     """The uploads of one registry."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._driver = registry.driver
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
         self._boot_id = _read_boot_id()
         self._running: OrderedDict[str, _Running] = OrderedDict()
 
@@ -77,44 +86,54 @@ class Uploads:
             self._keep(upload, _new_running(_CANONICAL, algorithm))
         now = datetime.now(UTC).strftime(_MOMENT)
         # Not durable, for an upload promises nothing before its end: after a power cut the client begins anew.
-        await self._driver.append(layout.upload_started(name, upload.id), 0, now.encode())
+        await self._driver.append(layout.upload_begun(name, upload.id), 0, f"{now} {name}".encode())
         return upload
 
     async def get(self, name: str, upload_id: str) -> Upload:
         """Return an open upload of a repository; raises BLOB_UPLOAD_UNKNOWN."""
         if not _is_uuid(upload_id):
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-        try:
-            await self._driver.stat(layout.upload_started(name, upload_id))
-        except KeyNotFound:
-            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
-        return Upload(name, upload_id, await self._size(name, upload_id))
+        known = (layout.upload_begun(name, upload_id), layout.upload_started(name, upload_id))
+        if await self._size(known[0]) is None and await self._size(known[1]) is None:
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+        return Upload(name, upload_id, await self._size(layout.upload_data(name, upload_id)) or 0)
 
     async def began(self, name: str, upload_id: str) -> datetime | None:
         """Return when an open upload of a repository began, None for one that is not there."""
         return await started_at(self._driver, name, upload_id) if _is_uuid(upload_id) else None
 
-    async def receive(self, upload: Upload, body: AsyncIterator[bytes], *, closing: bool = False) -> Upload:
-        """Add a request body to an upload, and return the upload as it then is; `closing` when its end follows at once.
+    async def receive(self, upload: Upload, body: AsyncIterator[bytes], *, closing: Digest | None = None) -> Upload:
+        """Add a request body to an upload, and return the upload as it then is.
 
-        What arrived before the body broke off is kept. Raises RANGE_INVALID when another request adds at the same
-        time, and whatever `body` raises.
+        With a digest, `closing`, the commit follows at once, and the last bytes may be left to it. What arrived before
+        the body broke off is kept. Raises RANGE_INVALID when another request adds at the same time, and whatever `body`
+        raises.
         """
         running = self._resume(upload)
-        written = upload.offset
+        written, tail = upload.offset, _Batch()
         try:
-            async with aclosing(_batches(body)) as batches:
-                async for batch in batches:
-                    await self._store(upload, written, batch, running)
-                    written += len(batch)
-        except WrongOffset as error:
-            raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
-        except KeyNotFound:
-            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
+            with _refused():
+                async with aclosing(_batches(body)) as batches:
+                    async for batch in batches:
+                        if closing is not None and _may_wait(batch, running, closing):
+                            tail = batch
+                        else:
+                            await self._store(upload, written, batch, running)
+                            written += batch.size
+        except Exception:
+            if tail.size:
+                with _refused():
+                    await self._store(upload, written, tail, running)
+                written += tail.size
+            raise
         finally:
             if running is not None and running.offset == written > upload.offset:
-                await self._remember(upload, running, here_only=closing)
-        return Upload(upload.repository, upload.id, written)
+                await self._remember(upload, running, here_only=closing is not None)
+        if tail.size and running is not None:
+            running.update(tail.parts)
+            running.offset = written + tail.size
+            self._keep(upload, running)
+        return Upload(upload.repository, upload.id, written + tail.size, b"".join(tail.parts))
 
     async def commit(self, upload: Upload, digest: Digest) -> Digest:
         """Close an upload as the blob `digest` of its repository, and return the canonical digest.
@@ -122,7 +141,8 @@ class Uploads:
         Raises DIGEST_INVALID when the bytes have another digest; the upload is then gone.
         """
         if upload.offset == 0:
-            await self._touch(upload)
+            with _refused():  # there are empty blobs
+                await self._driver.append(layout.upload_data(upload.repository, upload.id), 0, b"")
         algorithms = list(dict.fromkeys((_CANONICAL, digest.algorithm)))
         digests = await self._known_digests(upload)
         if not digests.keys() >= set(algorithms):
@@ -132,52 +152,52 @@ class Uploads:
             detail = {"expected": str(digest), "actual": str(digests[digest.algorithm])}
             raise RegistryError(Code.DIGEST_INVALID, detail)
         canonical = digests[_CANONICAL]
-        data, links = (
-            layout.upload_data(upload.repository, upload.id),
-            layer_links(upload.repository, digest, canonical),
-        )
-        try:
-            await self._driver.move(data, layout.blob(canonical), upload.offset, links)
-        except WrongOffset as error:
-            raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
-        except KeyNotFound:
-            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
-        await self._registry.note_source(upload.repository, digest, canonical)
-        await self.cancel(upload, durable=False)
+        with _refused():
+            await self._driver.move(_move(upload, digest, canonical))
+        self._running.pop(upload.id, None)
         return canonical
 
-    async def cancel(self, upload: Upload, *, durable: bool = True) -> None:
-        """Forget an upload and its bytes; unless it is `durable`, a power cut may leave it to be purged."""
+    async def cancel(self, upload: Upload) -> None:
+        """Forget an upload and its bytes."""
         self._running.pop(upload.id, None)
-        try:
-            await self._driver.delete(layout.upload(upload.repository, upload.id), durable=durable)
-        except KeyNotFound:
-            return
+        for key in _traces(upload):
+            with suppress(KeyNotFound):
+                await self._driver.delete(key)
 
-    async def _size(self, name: str, upload_id: str) -> int:
+    async def _size(self, key: str) -> int | None:
         try:
-            return (await self._driver.stat(layout.upload_data(name, upload_id))).size
+            return (await self._driver.stat(key)).size
         except KeyNotFound:
-            return 0
+            return None
 
-    async def _store(self, upload: Upload, offset: int, batch: bytearray, running: _Running | None) -> None:
+    async def _store(self, upload: Upload, offset: int, batch: _Batch, running: _Running | None) -> None:
         """Write and hash a batch beside each other."""
         key = layout.upload_data(upload.repository, upload.id)
+        if offset == 0 and batch.size >= BATCH_BYTES:
+            await self._tell_the_go_registry(upload)
         if running is None:
-            await self._driver.append(key, offset, batch)
+            await self._driver.append(key, offset, batch.parts)
             return
         # Until both are done, and for ever when one fails, the hash may count bytes that are not stored.
         running.offset = _UNKNOWN
-        if len(batch) <= _AT_ONCE_BYTES:
-            running.update(batch)
-            await self._driver.append(key, offset, batch)
+        if batch.size <= _AT_ONCE_BYTES:
+            running.update(batch.parts)
+            await self._driver.append(key, offset, batch.parts)
         else:
-            hashing = asyncio.to_thread(running.update, batch)
-            results = await asyncio.gather(self._driver.append(key, offset, batch), hashing, return_exceptions=True)
+            hashing = asyncio.to_thread(running.update, batch.parts)
+            writing = self._driver.append(key, offset, batch.parts)
+            results = await asyncio.gather(writing, hashing, return_exceptions=True)
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
-        running.offset = offset + len(batch)
+        running.offset = offset + batch.size
+
+    async def _tell_the_go_registry(self, upload: Upload) -> None:
+        """Let the Go registry find a large upload, should it take the tree back, and purge it."""
+        with suppress(KeyNotFound, WrongOffset):
+            begun = await self._driver.read(layout.upload_begun(upload.repository, upload.id))
+            moment, _, _ = begun.partition(b" ")
+            await self._driver.append(layout.upload_started(upload.repository, upload.id), 0, moment)
 
     def _resume(self, upload: Upload) -> _Running | None:
         """Return the hashes to go on with, or None when only a second read can tell the digest."""
@@ -193,8 +213,8 @@ class Uploads:
 
     async def _remember(self, upload: Upload, running: _Running, *, here_only: bool) -> None:
         self._keep(upload, running)
-        if here_only:
-            return
+        if here_only or running.offset < BATCH_BYTES:
+            return  # another process reads so little once more
         text = " ".join([self._boot_id, *map(str, running.digests().values())])
         try:
             # Not made durable: after a power cut the boot id no longer fits, and the bytes are read again.
@@ -220,28 +240,64 @@ class Uploads:
     async def _read_digests(self, upload: Upload, algorithms: list[str]) -> dict[str, Digest]:
         hashes = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
         key = layout.upload_data(upload.repository, upload.id)
-        try:
+        with _refused():
             async for chunk in self._driver.stream(key, 0, upload.offset):
                 await asyncio.to_thread(_update_all, list(hashes.values()), chunk)
-        except KeyNotFound:
-            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
         return {algorithm: Digest(algorithm, one.hexdigest()) for algorithm, one in hashes.items()}
-
-    async def _touch(self, upload: Upload) -> None:
-        """Give an upload without a byte its empty file, for there are empty blobs."""
-        try:
-            await self._driver.append(layout.upload_data(upload.repository, upload.id), 0, b"")
-        except WrongOffset as error:
-            raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
 
 
 async def started_at(driver: Driver, name: str, upload_id: str) -> datetime | None:
     """Return when an upload began, to the second; None where that is not known."""
+    for key in (layout.upload_begun(name, upload_id), layout.upload_started(name, upload_id)):
+        with suppress(KeyNotFound):
+            return moment_of(await driver.read(key))
+    return None
+
+
+def moment_of(begun: bytes) -> datetime | None:
+    """Return the time that the notes of an upload begin with, None for what is none."""
+    text, _, _ = begun.decode("ascii", "replace").partition(" ")
     try:
-        text = (await driver.read(layout.upload_started(name, upload_id))).decode("ascii", "replace")
         return datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
-    except (KeyNotFound, ValueError):
+    except ValueError:
         return None
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Say in the registry's words what the storage refuses."""
+    try:
+        yield
+    except WrongOffset as error:
+        raise RegistryError(Code.RANGE_INVALID, {"offset": error.size}) from None
+    except KeyNotFound:
+        raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
+
+
+def _move(upload: Upload, digest: Digest, canonical: Digest) -> Move:
+    """Return what makes a blob of an upload, and nothing else of it remains."""
+    name = upload.repository
+    return Move(
+        layout.upload_data(name, upload.id),
+        layout.blob(canonical),
+        upload.offset,
+        tail=upload.tail,
+        beside=layer_links(name, digest, canonical),
+        hints=source_notes(name, digest, canonical),
+        leaves=_traces(upload),
+    )
+
+
+def _traces(upload: Upload) -> tuple[str, str]:
+    """Return every key of an upload; the first makes it known."""
+    return layout.upload_begun(upload.repository, upload.id), layout.upload(upload.repository, upload.id)
+
+
+def _may_wait(batch: _Batch, running: _Running | None, digest: Digest) -> bool:
+    """Tell whether the end of a body can be stored with the commit: no other batch follows one so small."""
+    if running is None or batch.size > _AT_ONCE_BYTES or batch.size >= BATCH_BYTES:
+        return False
+    return {_CANONICAL, digest.algorithm} <= {one.name for one in running.hashes}
 
 
 def _new_running(*algorithms: str) -> _Running:
@@ -253,20 +309,21 @@ def _update_all(hashes: list["_Hash"], chunk: bytes) -> None:
         one.update(chunk)
 
 
-async def _batches(body: AsyncIterator[bytes]) -> AsyncGenerator[bytearray, None]:
-    """Collect chunks of any size into batches worth a thread hop; a body that breaks off yields its last part."""
-    batch = bytearray()
+async def _batches(body: AsyncIterator[bytes]) -> AsyncGenerator[_Batch, None]:
+    """Collect parts of any size into batches worth a thread hop; a body that breaks off yields its last ones."""
+    batch = _Batch()
     try:
-        async for chunk in body:
-            batch += chunk
-            if len(batch) >= BATCH_BYTES:
+        async for part in body:
+            batch.parts.append(part)
+            batch.size += len(part)
+            if batch.size >= BATCH_BYTES:
                 yield batch
-                batch = bytearray()
+                batch = _Batch()
     except Exception:
-        if batch:
+        if batch.size:
             yield batch
         raise
-    if batch:
+    if batch.size:
         yield batch
 
 

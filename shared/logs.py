@@ -6,7 +6,8 @@ import logging
 import secrets
 import sys
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, Literal, TextIO
 
 Level = Literal["error", "warn", "info", "debug"]
@@ -46,16 +47,15 @@ class LineTemplate:
             )
             record.created, record.msecs = now, now % 1 * 1000
             line = self._handler.format(record) + self._handler.terminator
-            self.before, _, rest = line.partition(_stamp(now))
-            self.between, _, self.after = rest.partition(address)
+            self._handler.before, _, rest = line.partition(_stamp(now))
+            self._between, _, self._after = rest.partition(address)
 
-    def write(self, address: str) -> None:
-        """Log the line; it is written before the loop's next round."""
+    def addressed(self, address: str) -> Callable[[], None]:
+        """Return what logs the line with an address; each line is written before the loop's next round."""
         if self._handler is None:
             values = {key: address if key == "address" else value for key, value in self._values.items()}
-            self._logger.info(self._message, *self._args, extra=fields(**values))
-        else:
-            self._handler.write_soon(self, address)
+            return partial(self._logger.info, self._message, *self._args, extra=fields(**values))
+        return partial(self._handler.write_soon, f"{self._between}{address}{self._after}")
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):
@@ -63,23 +63,26 @@ class _LineHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._waiting: list[tuple[LineTemplate, str]] = []
+        self.before = ""
+        """What is before the time of a line: it depends on the form alone."""
+        self._waiting: list[str] = []
+        """Lines without their beginning and their time, which they have in common."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self._write_waiting()
         super().emit(record)
 
-    def write_soon(self, template: LineTemplate, address: str) -> None:
+    def write_soon(self, rest: str) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._write_waiting)
-        self._waiting.append((template, address))
+        self._waiting.append(rest)
 
     def _write_waiting(self) -> None:
         if self._waiting:
-            stamp = _stamp(time.time())
-            lines = [f"{one.before}{stamp}{one.between}{address}{one.after}" for one, address in self._waiting]
+            beginning = self.before + _stamp(time.time())
+            lines = beginning + beginning.join(self._waiting)
             self._waiting.clear()
-            self.stream.write("".join(lines))
+            self.stream.write(lines)
             self.flush()
 
 

@@ -1,17 +1,17 @@
 """The express lane: a request that came before, byte for byte, gets the answer that it got, if that still holds.
 
-Clients ask for the same manifests and small blobs again and again. The long way through the framework is the only one
-that decides anything; what it answered is remembered here, under the bytes of the whole request, token included, with
-what the answer rests on: the links and sizes in the storage (`Driver.mark`), and the claims of the token. When the same
-bytes come again, all of that is looked at anew, and the answer leaves at once, without a task, a route, a request
-object. A link that moved, a token that expired or an event to record sends the request the long way. Both leave the
-same line in the log.
+Clients ask for the same manifests, small blobs and lists again and again. The long way through the framework is the
+only one that decides anything; what it answered is remembered here, under the bytes of the whole request, token
+included, with what the answer rests on: links, sizes and folders in the storage (`Driver.mark`), and the claims of the
+token. When the same bytes come again, all of that is looked at anew, and the answer leaves at once, without a task, a
+route, a request object. A link that moved, a token that expired or an event to record sends the request the long way.
+Both leave the same line in the log.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,7 +34,8 @@ _MOST_REQUEST_BYTES: Final = 8 << 10
 _MOST_BODY_BYTES: Final = 64 << 10
 _MOST_BYTES: Final = 16 << 20
 _MOST_SEEN: Final = 10_000
-_OVERHEAD_BYTES: Final = 2 << 10
+_OVERHEAD_BYTES: Final = 1 << 10
+_MARK_BYTES: Final = 1 << 9
 _WHOLE: Final = re.compile(rb"(?:GET|HEAD) /[^\r\n]* HTTP/1\.1\r\n(?:[^\r\n]+\r\n)+\r\n")
 _HAS_MORE: Final = re.compile(rb"\r\n(?:content-length|transfer-encoding|upgrade|expect)[ \t]*:", re.IGNORECASE)
 _STATUSES: Final = (200, 304)
@@ -150,12 +151,15 @@ EXPRESS: Final = web.AppKey("express", Express)
 class Connection(RequestHandler):
     """A connection of the framework with the express lane before it."""
 
-    __slots__ = ("_express", "_peer", "_whole", "raw")
+    __slots__ = ("_express", "_log", "_peer", "_template", "_whole", "raw")
 
     def __init__(self, manager: web.Server, express: Express, **options: Any) -> None:
         super().__init__(manager, **options)
         self._express = express
         self._peer = ""
+        self._template: LineTemplate | None = None
+        self._log: Callable[[], None]
+        """Logs the line of `_template` for this connection: the next request is mostly as the last one was."""
         self._whole = True
         """Whether every byte so far belongs to whole requests without a body: the next one begins a request."""
         self.raw: bytes | None = None
@@ -190,7 +194,9 @@ class Connection(RequestHandler):
         transport.write(b"".join((answer.before, express.date(), answer.after)))
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if answer.log is not None:
-            answer.log.write(self._peer)
+            if answer.log is not self._template:
+                self._template, self._log = answer.log, answer.log.addressed(self._peer)
+            self._log()
         return True
 
 
@@ -200,7 +206,8 @@ def is_whole(data: bytes) -> bool:
 
 
 def _weight(answer: _Answer) -> int:
-    return _OVERHEAD_BYTES + answer.size + len(answer.before) + len(answer.after)
+    marks = len(answer.marks) * _MARK_BYTES
+    return _OVERHEAD_BYTES + marks + answer.size + len(answer.before) + len(answer.after)
 
 
 def _head(response: web.Response) -> tuple[bytes, bytes]:

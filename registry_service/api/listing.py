@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from registry_service.api.express import WITNESSES
 from registry_service.api.http import next_link
 from registry_service.api.requests import IDENTITY, digest_of, parts_of, repository_of
 from registry_service.auth import Identity
 from registry_service.errors import Code, RegistryError
 from registry_service.listing import Page, catalog_page, tags_page
 from registry_service.manifests import OCI_INDEX
-from registry_service.referrers import referrers_page
 
 _CATALOG_ENTRIES: Final = 100
 _MOST_ENTRIES: Final = 1000
@@ -25,6 +25,7 @@ async def get_tags(request: web.Request) -> web.Response:
     name, limit = repository_of(request), _limit(request)
     last = request.query.get("last", "")
     page = await tags_page(parts_of(request).registry, name, last=last, limit=limit)
+    request[WITNESSES] = page.witnesses
     return _answer({"name": name, "tags": list(page.entries)}, _link(request, page, limit))
 
 
@@ -37,6 +38,7 @@ async def get_catalog(request: web.Request) -> web.Response:
     visible = None if identity.sees_all else identity.may_pull
     registry = parts_of(request).registry
     page = await catalog_page(registry, last=last, limit=limit, visible=visible) if limit else Page((), more=False)
+    request[WITNESSES] = page.witnesses
     return _answer({"repositories": list(page.entries)}, _link(request, page, limit))
 
 
@@ -45,17 +47,16 @@ async def get_referrers(request: web.Request) -> web.Response:
     name, subject = repository_of(request), digest_of(request)
     limit = _limit(request) or _MOST_ENTRIES
     artifact_type, last = request.query.get("artifactType", ""), request.query.get("last", "")
-    page = await referrers_page(
-        parts_of(request).registry, name, subject, artifact_type=artifact_type, last=last, limit=limit
-    )
+    referrers = parts_of(request).referrers
+    page = await referrers.page(name, subject, artifact_type=artifact_type, last=last, limit=limit)
     headers = {"Content-Type": OCI_INDEX}
     if artifact_type:
         headers["OCI-Filters-Applied"] = "artifactType"
     if page.more:
-        following = {"last": page.descriptors[-1]["digest"], "n": limit}
+        following: dict[str, str | int] = {"last": page.referrers[-1].digest, "n": limit}
         filters = {"artifactType": artifact_type} if artifact_type else {}
         headers["Link"] = next_link(request.rel_url.raw_path, {**filters, **following})
-    return web.Response(body=json.dumps(page.index(), separators=(",", ":")).encode(), headers=headers)
+    return web.Response(body=page.body(), headers=headers)
 
 
 def _limit(request: web.Request) -> int | None:

@@ -35,7 +35,7 @@ async def post_upload(request: web.Request) -> web.Response:
             return mounted
     elif "digest" in request.query:
         digest = parse_digest(request.query["digest"])
-        upload = await uploads.receive(await uploads.start(name), body_of(request), closing=True)
+        upload = await uploads.receive(await uploads.start(name, digest.algorithm), body_of(request), closing=digest)
         return await _commit(request, upload, digest)
     upload = await uploads.start(name, _algorithm_of(request))
     return _status(request, upload, 202)
@@ -57,7 +57,7 @@ async def put_upload(request: web.Request) -> web.Response:
     digest = parse_digest(request.query["digest"])
     _check_offset(request, upload)
     if request.can_read_body:
-        upload = await parts_of(request).uploads.receive(upload, body_of(request), closing=True)
+        upload = await parts_of(request).uploads.receive(upload, body_of(request), closing=digest)
     return await _commit(request, upload, digest)
 
 

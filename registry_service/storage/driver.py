@@ -4,8 +4,8 @@ A key is a relative path of parts joined by `/`. Keys come from layout.py only, 
 part. One contract suite (tests/registry/driver_contract.py) runs over every driver.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -36,6 +36,10 @@ Expected = bytes | None | Anything
 """The content that a write may replace: these bytes, no key at all (None), or whatever is there."""
 
 
+Data = bytes | bytearray | memoryview | Sequence[bytes]
+"""Bytes, in one piece or in parts."""
+
+
 class StorageFull(Exception):
     """The storage has no room left."""
 
@@ -48,8 +52,30 @@ class Stat:
     modified: float
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Appended bytes that get their place for good: `size` of them, from one key to another.
+
+    `tail` are the last of them, not appended yet; where they are all, there is nothing under `source`. The small keys
+    `beside` become durable with them. What follows is not made durable: `hints`, small keys that are made where there
+    are none, and the removal of `leaves`, keys and folders.
+    """
+
+    source: str
+    target: str
+    size: int
+    tail: bytes | bytearray = b""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    hints: Mapping[str, bytes] = field(default_factory=dict)
+    leaves: Sequence[str] = ()
+
+
 Mark = tuple[str, tuple[int, ...]]
 """What a driver recognises a key and its state by; it means something to that driver only."""
+
+
+Known = bytes | int | tuple[str, ...]
+"""What somebody knows of a key: its bytes, or only their number; of a folder, the names in it."""
 
 
 class Driver(Protocol):
@@ -71,22 +97,25 @@ class Driver(Protocol):
         key, in whichever process, can come between the comparison and the writing.
         """
 
-    async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+    async def append(self, key: str, offset: int, data: Data) -> None:
         """Add bytes to the end of a key, creating it at offset 0.
 
         Raises WrongOffset when the end is not `offset`, and KeyNotFound when there is no key that could reach so far.
         """
 
-    async def move(self, source: str, target: str, size: int, beside: Mapping[str, bytes] | None = None) -> None:
-        """Make `size` appended bytes durable under another key, replacing what is there, and small keys with them.
+    async def move(self, move: Move) -> None:
+        """Make appended bytes durable under another key, replacing what is there, and small keys with them.
 
-        The keys `beside` are written as `write` does; all becomes durable together, which is cheaper than one by one.
-        A crash before the return may leave any of them. Raises KeyNotFound, or WrongOffset when the source holds
-        another number of bytes. Once it has begun, no append can reach the bytes any more.
+        All becomes durable together, which is cheaper than one by one. A crash before the return may leave any of it.
+        Raises WrongOffset when the source holds another number of bytes, and KeyNotFound when it is not there; likewise
+        when `leaves` are given and none of them is there. Once it has begun, no append can reach the bytes any more.
         """
 
     async def children(self, folder: str) -> list[str]:
         """Return the names directly below a folder, in byte order; empty when there is no such folder."""
+
+    async def listings(self, folders: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each folder what `children` would, for less than so many calls."""
 
     async def delete(self, key: str, *, durable: bool = True) -> None:
         """Remove a key, or a folder with everything below it; raises KeyNotFound.
@@ -94,8 +123,8 @@ class Driver(Protocol):
         Unless it is `durable`, what was removed may be there again after a power cut.
         """
 
-    def mark(self, key: str, known: bytes | int) -> Mark | None:
-        """Return what shows later that a key still holds these bytes, or so many of them.
+    def mark(self, key: str, known: Known) -> Mark | None:
+        """Return what shows later that a key still holds these bytes, or so many of them, or a folder these names.
 
         None when it does not hold them now, has changed so lately that a change might not show, or when that cannot be
         told without waiting for a disk.
@@ -109,3 +138,8 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Let go of everything the driver holds."""
+
+
+def parts_of(data: Data) -> Sequence[bytes | bytearray | memoryview]:
+    """Return the parts of some bytes."""
+    return [data] if isinstance(data, bytes | bytearray | memoryview) else data

@@ -7,22 +7,42 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from registry_service.storage.driver import Anything, Expected, KeyNotFound, Mark, StorageFull
+from registry_service.storage.driver import (
+    ANYTHING,
+    Anything,
+    Changed,
+    Data,
+    Expected,
+    KeyNotFound,
+    Mark,
+    StorageFull,
+    WrongOffset,
+    parts_of,
+)
 
 _AT_ONCE_BYTES: Final = 64 << 10
 _SYNC_FILE_RANGE_WRITE: Final = 2
-_LARGE_BYTES: Final = 1 << 20
 _LIBRARY: Final = ctypes.CDLL(None)
+_SYNC_FILE_RANGE: Final = getattr(_LIBRARY, "sync_file_range", None)
+_SYNCFS: Final = getattr(_LIBRARY, "syncfs", None)
 _SETTLED_NANOSECONDS: Final = 50_000_000
+_MOST_PARTS: Final = 1024
+"""The system takes no more at once (IOV_MAX)."""
 TEMPORARY_SUFFIX: Final = ".tmp"
 """Files whose names end so are unfinished writes; the Go registry uses and ignores the same."""
+
+
+class InUse(Exception):
+    """Somebody else has a file at this moment."""
 
 
 def settled_mark(path: str, found: os.stat_result) -> Mark | None:
@@ -66,19 +86,33 @@ def read_at_once(path: Path) -> bytes | None:
         os.close(handle)
 
 
-def write_all(handle: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+def write_all(handle: int, data: Data, offset: int) -> None:
     """Write all of some bytes at an offset."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(handle, view, offset)
-        view, offset = view[written:], offset + written
+    views = [memoryview(part) for part in parts_of(data) if len(part)]
+    while views:
+        written = os.pwritev(handle, views[:_MOST_PARTS], offset)
+        offset += written
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if written:
+            views[0] = views[0][written:]
 
 
-def begin_writing(handle: int, offset: int, length: int) -> None:
-    """Let the disk begin with what was appended, so that less is left to be waited for at the end; a hint, no more."""
-    call = getattr(_LIBRARY, "sync_file_range", None)
-    if call is not None and length >= _LARGE_BYTES:
-        call(handle, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
+def length_of(data: Data) -> int:
+    """Return how many bytes there are."""
+    return sum(map(len, parts_of(data)))
+
+
+def check_missing(path: Path) -> None:
+    """Raise WrongOffset with the size of a file that should not be there."""
+    with suppress(FileNotFoundError):
+        raise WrongOffset(path.stat().st_size)
+
+
+def begin_writing(handle: int, offset: int = 0, length: int = 0) -> None:
+    """Let the disk begin with a part of a file, length 0 for all that follows; a hint, that later waits are short."""
+    if _SYNC_FILE_RANGE is not None:
+        _SYNC_FILE_RANGE(handle, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
 
 
 def make_folder(folder: Path) -> None:
@@ -105,28 +139,99 @@ def make_missing(folder: Path) -> list[Path]:
     return missing
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was written and is still open: where it is, and where it is to be."""
+
+    handle: int
+    path: Path
+    target: Path
+
+
 @contextmanager
-def temporaries(files: Sequence[tuple[Path, bytes]]) -> Iterator[list[Path]]:
-    """Write files under temporary names in their folders; those still there at the end are removed."""
-    written: list[Path] = []
+def temporaries(files: Sequence[tuple[Path, bytes | bytearray]]) -> Iterator[list[Written]]:
+    """Write files under temporary names in their folders, and yield them; those still there at the end go."""
+    written: list[Written] = []
     try:
-        for path, data in files:
-            written.append(path.with_name(f"{path.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}"))
-            written[-1].write_bytes(data)
+        for target, data in files:
+            written.append(_create(target.with_name(f"{target.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}"), target))
+            write_all(written[-1].handle, data, 0)
         yield written
+    except BaseException:
+        for one in written:
+            one.path.unlink(missing_ok=True)
+        raise
     finally:
         for one in written:
-            one.unlink(missing_ok=True)
+            os.close(one.handle)
 
 
-def rename_locked(temporary: Path, path: Path) -> None:
-    """Give a file its name, in no other write's way."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+@contextmanager
+def new_files(files: Sequence[tuple[Path, bytes]]) -> Iterator[list[Written]]:
+    """Write small files and yield them: under their own names where there are none, else under temporary ones.
+
+    For a moment, and after a crash, a new one may be empty. It stays if the rest fails: others may count on it already.
+    """
+    written: list[Written] = []
+    present: list[tuple[Path, bytes]] = []
+    try:
+        for target, data in files:
+            try:
+                written.append(_create(target, target))
+            except FileExistsError:
+                present.append((target, data))
+            else:
+                write_all(written[-1].handle, data, 0)
+        with temporaries(present) as waiting:
+            yield [*written, *waiting]
+    finally:
+        for one in written:
+            os.close(one.handle)
+
+
+def _create(path: Path, target: Path) -> Written:
+    return Written(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), path, target)
+
+
+def give_name(written: Written, expected: Expected = ANYTHING) -> None:
+    """Give a file its name, in no other write's way; raises Changed when what has the name now is not expected."""
+    if written.path == written.target:
+        return
+    folder = os.open(written.target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        temporary.replace(path)
+        if differs(written.target, expected):
+            raise Changed(str(written.target))
+        written.path.replace(written.target)
     finally:
         os.close(folder)
+
+
+def make_if_missing(path: Path, data: bytes) -> None:
+    """Write a small file where there is none, unless that cannot be; it need not last."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb", buffering=0) as file:
+            file.write(data)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything below it; what cannot be removed stays."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                os.unlink(entry.path)  # noqa: PTH108 - most have one file or two
+        folder.rmdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def lock(handle: int, *, wait: bool) -> None:
+    """Lock an open file; who does not wait gets InUse when somebody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise InUse from None
 
 
 def sync_file(path: Path) -> None:
@@ -150,6 +255,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_file_system(handle: int) -> bool:
+    """Make everything on a file system durable; return whether that could be done."""
+    return _SYNCFS is not None and _SYNCFS(handle) == 0
 
 
 @contextmanager

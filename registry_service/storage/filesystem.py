@@ -6,15 +6,15 @@ them last, for one wait for the disk serves for everything that is on its way th
 """
 
 import asyncio
-import fcntl
+import errno
 import os
-import shutil
 import stat
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,33 +23,47 @@ import aiofiles
 from registry_service.storage.driver import (
     ANYTHING,
     Changed,
+    Data,
     Expected,
     KeyNotFound,
+    Known,
     Mark,
+    Move,
     Stat,
     WrongOffset,
 )
 from registry_service.storage.files import (
     TEMPORARY_SUFFIX,
+    Written,
     begin_writing,
+    check_missing,
     differs,
     full,
+    give_name,
     identity,
     is_unfinished,
+    length_of,
+    lock,
     make_folder,
+    make_if_missing,
     make_parents,
+    new_files,
     not_found,
     read_at_once,
-    rename_locked,
+    remove_folder,
     settled_mark,
     sync_file,
     sync_folder,
     temporaries,
     write_all,
 )
+from registry_service.storage.writing import Steps, Unsynced, Writer
 
-_REMEMBERED_NAMES: Final = 100_000
+_MOST_WEIGHT: Final = 200_000
+"""What is remembered of folders, in names: some 70 bytes each, so all registries but very large ones have room."""
+_FOLDER_WEIGHT: Final = 10
 _TRASH: Final = ".trash"
+_LARGE_BYTES: Final = 1 << 20
 STREAM_BYTES: Final = 1 << 20
 
 
@@ -64,10 +78,13 @@ class FilesystemDriver:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
         self._folders = _Folders()
+        self._writer = Writer(root)
+        self._appender = Writer(root)
+        """For what need not be durable, and so shall not wait for what must be."""
         self._trash = root / _TRASH
         self._trash.mkdir(exist_ok=True)
         for left_by_a_crash in self._trash.iterdir():
-            shutil.rmtree(left_by_a_crash, ignore_errors=True)
+            remove_folder(left_by_a_crash)
         probe = root / f".probe-{uuid.uuid4()}{TEMPORARY_SUFFIX}"
         probe.write_bytes(b"probe")
         self._answers_at_once = read_at_once(probe) == b"probe"
@@ -102,29 +119,40 @@ class FilesystemDriver:
 
     async def write(self, key: str, data: bytes, *, expected: Expected = ANYTHING) -> None:
         """See Driver."""
-        await asyncio.to_thread(self._write, key, data, expected)
+        await self._writer.run(partial(self._write, key, data, expected))
 
-    async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+    async def append(self, key: str, offset: int, data: Data) -> None:
         """See Driver."""
-        await asyncio.to_thread(self._append, key, offset, data)
+        if length_of(data) >= _LARGE_BYTES:
+            await asyncio.to_thread(self._append, key, offset, data, wait=True)
+        else:
+            await self._appender.run(partial(self._append_beside, key, offset, data))
 
-    async def move(self, source: str, target: str, size: int, beside: Mapping[str, bytes] | None = None) -> None:
+    async def move(self, move: Move) -> None:
         """See Driver."""
-        await asyncio.to_thread(self._move, source, target, size, beside or {})
+        if move.size >= _LARGE_BYTES:
+            await asyncio.to_thread(self._sync, move.source)  # which takes long, so small writes do not wait for it
+        await self._writer.run(partial(self._move, move))
 
     async def children(self, folder: str) -> list[str]:
         """See Driver."""
-        known = self._folders.get(folder)
-        if known is not None and self.unchanged(known[0]):
-            return known[1].copy()
-        return await asyncio.to_thread(self._children, folder)
+        return list((await self.listings([folder]))[0])
+
+    async def listings(self, folders: Sequence[str]) -> list[tuple[str, ...]]:
+        """See Driver."""
+        found = [self._remembered(folder) for folder in folders]
+        names = [one for one in found if one is not None]
+        return names if len(names) == len(found) else await asyncio.to_thread(self._listings, folders, found)
 
     async def delete(self, key: str, *, durable: bool = True) -> None:
         """See Driver."""
         await asyncio.to_thread(self._delete, key, durable)
 
-    def mark(self, key: str, known: bytes | int) -> Mark | None:
+    def mark(self, key: str, known: Known) -> Mark | None:
         """See Driver."""
+        if isinstance(known, tuple):
+            listed = self._folders.get(key)
+            return listed[0] if listed is not None and listed[1] == known and self.unchanged(listed[0]) else None
         path = str(self._path(key))
         if not self._answers_at_once:
             return None
@@ -149,6 +177,8 @@ class FilesystemDriver:
 
     async def close(self) -> None:
         """See Driver."""
+        self._writer.close()
+        self._appender.close()
 
     def _path(self, key: str) -> Path:
         return self._root / key
@@ -164,105 +194,138 @@ class FilesystemDriver:
         with not_found(key):
             return self._path(key).read_bytes()
 
-    def _write(self, key: str, data: bytes, expected: Expected) -> None:
+    def _write(self, key: str, data: bytes, expected: Expected) -> Steps:
         path = self._path(key)
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}")
         if differs(path, expected):
             raise Changed(key)  # before a folder is made, which would look like a tag
         with full():
-            above = make_parents(path)[1:]
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                self._replace(path, temporary, expected)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            for folder in above:
-                sync_folder(folder)
+            changed = make_parents(path)
+            with temporaries([(path, data)]) as [written]:
+                yield Unsynced(files=[written.handle])
+                give_name(written, expected)
+            yield Unsynced(folders=changed)
 
-    def _replace(self, path: Path, temporary: Path, expected: Expected) -> None:
-        """Give a written file its name, if what has the name now is what the writer expects."""
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            if differs(path, expected):
-                raise Changed(str(path))
-            temporary.replace(path)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    def _append_beside(self, key: str, offset: int, data: Data) -> Steps:
+        self._append(key, offset, data, wait=False)
+        yield from ()
 
-    def _append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+    def _append(self, key: str, offset: int, data: Data, *, wait: bool) -> None:
+        with full(), self._open_end(key, offset, wait=wait) as handle:
+            write_all(handle, data, offset)
+            if (length := length_of(data)) >= _LARGE_BYTES:
+                begin_writing(handle, offset, length)
+
+    @contextmanager
+    def _open_end(self, key: str, offset: int, *, wait: bool) -> Iterator[int]:
+        """Open a file that ends at an offset, in nobody's way; one that begins is made."""
         path = self._path(key)
+        if offset == 0:
+            # Nothing of an append is durable, and its own folder need not be; those above it are others' as well.
+            make_folder(path.parent.parent)
+            path.parent.mkdir(exist_ok=True)
+        with _locked(path, key, create=offset == 0, wait=wait) as handle:
+            _check_size(handle, offset)
+            yield handle
+
+    def _sync(self, key: str) -> None:
+        with not_found(key), full():
+            sync_file(self._path(key))
+
+    def _move(self, move: Move) -> Steps:
+        target = self._path(move.target)
+        small = [(self._path(key), data) for key, data in move.beside.items()]
         with full():
-            if offset == 0:
-                # Nothing of an append is durable, and its own folder need not be; those above it are others' as well.
-                make_folder(path.parent.parent)
-                path.parent.mkdir(exist_ok=True)
-            with _locked(path, key, create=offset == 0) as handle:
-                size = os.fstat(handle).st_size
-                if size != offset:
-                    raise WrongOffset(size)
-                write_all(handle, data, offset)
-                begin_writing(handle, offset, len(data))
+            with self._source(move, target) as source:
+                changed = {folder for one in (target, *(one for one, _ in small)) for folder in make_parents(one)}
+                whole = temporaries([(target, move.tail)]) if source is None else nullcontext([source])
+                with whole as [large], new_files(small) as beside:
+                    yield Unsynced(files=[large.handle, *(one.handle for one in beside)])
+                    large.path.replace(target)
+                    for one in beside:
+                        give_name(one)
+            yield Unsynced(folders=changed)
+        for key, data in move.hints.items():
+            make_if_missing(self._path(key), data)
+        if move.leaves and not [key for key in move.leaves if self._is_removed(key)]:
+            raise KeyNotFound(move.leaves[0])
 
-    def _move(self, source: str, target: str, size: int, beside: Mapping[str, bytes]) -> None:
-        origin, path = self._path(source), self._path(target)
-        small = [(self._path(key), data) for key, data in beside.items()]
-        with full(), _locked(origin, source, create=False) as handle:
-            present = os.fstat(handle).st_size
-            if present != size:
-                raise WrongOffset(present)
-            # One wait for the disk serves for all that is on its way there, so everything is written before any sync.
-            changed = {folder for one in (path, *(one for one, _ in small)) for folder in make_parents(one)}
-            with temporaries(small) as written:
-                os.fsync(handle)
-                for temporary in written:
-                    sync_file(temporary)
-                origin.replace(path)
-                for temporary, (one, _) in zip(written, small, strict=True):
-                    rename_locked(temporary, one)
-            for folder in sorted(changed):
-                sync_folder(folder)
+    @contextmanager
+    def _source(self, move: Move, target: Path) -> Iterator[Written | None]:
+        """Open the file that is to be moved, with all of its bytes, in nobody's way; None where the tail is all."""
+        origin, offset = self._path(move.source), move.size - len(move.tail)
+        if offset == 0 and move.tail:
+            check_missing(origin)
+            yield None
+            return
+        with _locked(origin, move.source, create=False, wait=False) as handle:
+            _check_size(handle, offset)
+            write_all(handle, move.tail, offset)
+            yield Written(handle, origin, target)
 
-    def _children(self, folder: str) -> list[str]:
+    def _is_removed(self, key: str) -> bool:
+        """Remove a key or folder that need not be there; return whether it was."""
+        try:
+            self._delete(key, durable=False)
+        except KeyNotFound:
+            return False
+        return True
+
+    def _remembered(self, folder: str) -> tuple[str, ...] | None:
+        """Return the names in a folder, if it is as it was when it was last read."""
+        known = self._folders.get(folder)
+        return known[1] if known is not None and self.unchanged(known[0]) else None
+
+    def _listings(self, folders: Sequence[str], found: Sequence[tuple[str, ...] | None]) -> list[tuple[str, ...]]:
+        pairs = zip(folders, found, strict=True)
+        return [self._names(folder) if names is None else names for folder, names in pairs]
+
+    def _names(self, folder: str) -> tuple[str, ...]:
         path = str(self._path(folder))
         try:
             mark = settled_mark(path, os.stat(path)) if self._answers_at_once else None  # noqa: PTH116
             with os.scandir(path) as entries:
-                names = sorted(entry.name for entry in entries if not is_unfinished(entry))
+                names = tuple(sorted(entry.name for entry in entries if not is_unfinished(entry)))
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return ()
         if mark is not None:
             self._folders.add(folder, mark, names)
-        return names.copy()
+        return names
 
     def _delete(self, key: str, durable: bool) -> None:
         path = self._path(key)
         with not_found(key):
             if path.is_dir():
-                # A folder goes in one step: half of one would still be found.
-                doomed = self._trash / str(uuid.uuid4())
-                path.rename(doomed)
-                if durable:
-                    sync_folder(path.parent)
-                shutil.rmtree(doomed, ignore_errors=True)
+                self._delete_folder(path)
             else:
                 path.unlink()
-                if durable:
-                    sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
+
+    def _delete_folder(self, path: Path) -> None:
+        """Remove a folder in one step: half of one would still be found."""
+        try:
+            path.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            doomed = self._trash / str(uuid.uuid4())
+            path.rename(doomed)
+            remove_folder(doomed)
+
+
+def _check_size(handle: int, size: int) -> None:
+    present = os.fstat(handle).st_size
+    if present != size:
+        raise WrongOffset(present)
 
 
 @contextmanager
-def _locked(path: Path, key: str, *, create: bool) -> Iterator[int]:
-    """Open a file that several processes append to, for one of them at a time; raises KeyNotFound."""
+def _locked(path: Path, key: str, *, create: bool, wait: bool) -> Iterator[int]:
+    """Open a file that several processes append to, for one of them at a time; raises KeyNotFound or InUse."""
     with not_found(key):
         handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock(handle, wait=wait)
         with not_found(key):
             moved_meanwhile = path.stat().st_ino != os.fstat(handle).st_ino
         if moved_meanwhile:
@@ -276,18 +339,18 @@ class _Folders:
     """The names in folders last read, within a bound; each is looked at anew before it is believed."""
 
     def __init__(self) -> None:
-        self._items: OrderedDict[str, tuple[Mark, list[str]]] = OrderedDict()
-        self._count = 0
+        self._items: OrderedDict[str, tuple[Mark, tuple[str, ...]]] = OrderedDict()
+        self._weight = 0
         self._lock = threading.Lock()
 
-    def get(self, folder: str) -> tuple[Mark, list[str]] | None:
+    def get(self, folder: str) -> tuple[Mark, tuple[str, ...]] | None:
         return self._items.get(folder)
 
-    def add(self, folder: str, mark: Mark, names: list[str]) -> None:
+    def add(self, folder: str, mark: Mark, names: tuple[str, ...]) -> None:
         with self._lock:
             before = self._items.pop(folder, None)
             self._items[folder] = (mark, names)
-            self._count += 1 + len(names) - (1 + len(before[1]) if before is not None else 0)
-            while self._count > _REMEMBERED_NAMES:
+            self._weight += len(names) - len(before[1]) if before is not None else _FOLDER_WEIGHT + len(names)
+            while self._weight > _MOST_WEIGHT:
                 _, (_, oldest) = self._items.popitem(last=False)
-                self._count -= 1 + len(oldest)
+                self._weight -= _FOLDER_WEIGHT + len(oldest)

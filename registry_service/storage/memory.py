@@ -1,10 +1,23 @@
 """Bytes in this process's memory, for trials and tests."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from registry_service.storage.driver import ANYTHING, Anything, Changed, Expected, KeyNotFound, Mark, Stat, WrongOffset
+from registry_service.storage.driver import (
+    ANYTHING,
+    Anything,
+    Changed,
+    Data,
+    Expected,
+    KeyNotFound,
+    Known,
+    Mark,
+    Move,
+    Stat,
+    WrongOffset,
+    parts_of,
+)
 
 
 class MemoryDriver:
@@ -34,37 +47,51 @@ class MemoryDriver:
             raise Changed(key)
         self._items[key] = (bytearray(data), time.time())
 
-    async def append(self, key: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+    async def append(self, key: str, offset: int, data: Data) -> None:
         """See Driver."""
         present = self._get(key)[0] if offset else self._items.get(key, (bytearray(), 0.0))[0]
         if len(present) != offset:
             raise WrongOffset(len(present))
-        present += data
+        for part in parts_of(data):
+            present += part
         self._items[key] = (present, time.time())
 
-    async def move(self, source: str, target: str, size: int, beside: Mapping[str, bytes] | None = None) -> None:
+    async def move(self, move: Move) -> None:
         """See Driver."""
-        present = len(self._get(source)[0])
-        if present != size:
+        if move.tail:
+            await self.append(move.source, move.size - len(move.tail), move.tail)
+        present = len(self._get(move.source)[0])
+        if present != move.size:
             raise WrongOffset(present)
-        self._items[target] = self._items.pop(source)
-        for key, data in (beside or {}).items():
+        left = [one for one in self._items if _is_below(one, move.leaves) and one != move.source]
+        self._items[move.target] = self._items.pop(move.source)
+        for key, data in move.beside.items():
             await self.write(key, data)
+        for key, data in move.hints.items():
+            self._items.setdefault(key, (bytearray(data), time.time()))
+        for key in left:
+            del self._items[key]
+        if move.leaves and not left:
+            raise KeyNotFound(move.leaves[0])
 
     async def children(self, folder: str) -> list[str]:
         """See Driver."""
         prefix = f"{folder}/"
         return sorted({key[len(prefix) :].partition("/")[0] for key in self._items if key.startswith(prefix)})
 
+    async def listings(self, folders: Sequence[str]) -> list[tuple[str, ...]]:
+        """See Driver."""
+        return [tuple(await self.children(folder)) for folder in folders]
+
     async def delete(self, key: str, *, durable: bool = True) -> None:  # noqa: ARG002
         """See Driver."""
-        doomed = [one for one in self._items if one == key or one.startswith(f"{key}/")]
+        doomed = [one for one in self._items if _is_below(one, [key])]
         if not doomed:
             raise KeyNotFound(key)
         for one in doomed:
             del self._items[one]
 
-    def mark(self, key: str, known: bytes | int) -> Mark | None:
+    def mark(self, key: str, known: Known) -> Mark | None:
         """See Driver. Reading memory is as cheap as looking at a mark."""
 
     def unchanged(self, mark: Mark) -> bool:  # noqa: ARG002
@@ -84,3 +111,7 @@ class MemoryDriver:
             return self._items[key]
         except KeyError:
             raise KeyNotFound(key) from None
+
+
+def _is_below(key: str, folders: Sequence[str]) -> bool:
+    return any(key == one or key.startswith(f"{one}/") for one in folders)

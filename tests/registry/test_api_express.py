@@ -158,6 +158,31 @@ async def test_what_is_deleted_is_gone(registry, pushed):
         assert b"HTTP/1.1 404 Not Found" in await registry.ask(path)
 
 
+async def test_lists_are_right_at_once_whoever_changes_the_tree(registry, pushed, tmp_path):
+    tree = tmp_path / "registry/docker/registry/v2/repositories"
+    catalog, tags = "/v2/_catalog?n=3", f"/v2/{NAME}/tags/list"
+
+    async def lists():
+        await asyncio.sleep(SETTLED_SECONDS)
+        found = [await registry.ask_thrice(path) for path in (catalog, tags)]
+        assert all(express for _, express in found)
+        assert all(answers[0] == answers[1] == answers[2] for answers, _ in found)
+        names, versions = (json.loads(answers[0][answers[0].index(b"{") :]) for answers, _ in found)
+        return names["repositories"], versions["tags"]
+
+    assert await lists() == ([NAME], ["v1"])
+    (tree / NAME / "below/_layers").mkdir(parents=True)
+    (tree / NAME / "_manifests/tags/v2").mkdir()
+    assert await lists() == ([NAME, f"{NAME}/below"], ["v1", "v2"])
+    (tree / "a/_uploads").mkdir(parents=True)
+    assert (await lists())[0] == [NAME, f"{NAME}/below"]
+    (tree / "a/_manifests").mkdir()
+    assert (await lists())[0] == ["a", NAME, f"{NAME}/below"]
+    (tree / NAME / "below/_layers").rename(tmp_path / "away")
+    (tree / NAME / "_manifests/tags/v2").rmdir()
+    assert await lists() == (["a", NAME], ["v1"])
+
+
 async def test_a_blob_whose_bytes_are_lost_is_gone(registry, pushed, tmp_path):
     digest = json.loads(pushed.body)["config"]["digest"]
     path = f"/v2/{NAME}/blobs/{digest}"

@@ -152,6 +152,12 @@ async def test_a_malformed_manifest_is_refused(client, body):
     assert (await client.head(url("v1"))).status == 404
 
 
+async def test_empty_bodies_are_refused_again_and_again(client):
+    for _ in range(3):
+        answer = await put_manifest(client, NAME, "v1", Content(b"", OCI_IMAGE))
+        assert (answer.status, await codes(answer)) == (400, ["MANIFEST_INVALID"])
+
+
 async def test_an_unknown_kind_of_manifest_is_refused(client):
     answer = await put_manifest(client, NAME, "v1", Content(b'{"schemaVersion":2}', "text/html"))
     assert (answer.status, await codes(answer)) == (400, ["MANIFEST_INVALID"])

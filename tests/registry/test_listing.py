@@ -141,6 +141,52 @@ async def test_repositories_come_part_after_part_as_the_go_registry_walks(regist
     assert (list(page.entries), page.more) == (entries, more)
 
 
+async def test_a_page_sees_what_another_program_has_just_changed(tmp_path):
+    registry, tree = Registry(await asyncio.to_thread(FilesystemDriver, tmp_path)), tmp_path / layout.REPOSITORIES
+    for name in NESTED:
+        (tree / name / layout.LAYERS).mkdir(parents=True)
+    await asyncio.sleep(0.06)
+    expected = list(NESTED)
+    assert await names(registry) == await names(registry) == expected
+    for name in ("a/b/c/d", "a/a", "0", "z"):
+        (tree / name / layout.MANIFESTS).mkdir(parents=True)
+        expected = sorted([*expected, name], key=lambda one: one.split("/"))
+        assert await names(registry) == expected
+    for name in ("a/b", "z", "0"):
+        (tree / name / (layout.LAYERS if name == "a/b" else layout.MANIFESTS)).rmdir()
+        expected.remove(name)
+        assert await names(registry) == expected
+
+
+class Counting(MemoryDriver):
+    """Counts the folders that are read."""
+
+    read = 0
+
+    async def children(self, folder):
+        self.read += 1
+        return await super().children(folder)
+
+
+@pytest.mark.parametrize(("last", "limit", "most"), [("", 10, 13), ("f1/r25", 10, 14), ("f1/r45", 10, 24), ("", 1, 4)])
+async def test_a_page_costs_what_is_on_it(last, limit, most):
+    """Not what lies before it, nor after it: a folder of folders is not read ahead."""
+    registry = Registry(Counting())
+    for folder in range(4):
+        for number in range(50):
+            await registry.driver.write(layout.layers_marker(f"f{folder}/r{number:02}"), b"")
+    registry.driver.read = 0
+    assert len(await names(registry, last=last, limit=limit)) == limit
+    assert registry.driver.read <= most
+
+
+async def test_a_page_of_what_is_visible(registry):
+    for number in range(300):
+        await add_tags(registry, name=f"r{number:03}")
+    page = await catalog_page(registry, limit=2, last="r150", visible=lambda name: name.endswith("77"))
+    assert (page.entries, page.more) == (("r177", "r277"), False)
+
+
 async def test_a_stray_file_in_the_tree_is_no_repository(registry):
     await add_tags(registry)
     for stray in ("lost+found", "team/.DS_Store", "team/readme"):

@@ -66,6 +66,31 @@ async def test_an_upload_without_its_time_stays(driver):
     assert await remaining(driver) == ["one"]
 
 
+@pytest.mark.parametrize("stored", [b"", b"bytes"])
+async def test_an_upload_of_ours_goes_with_and_without_bytes(driver, stored):
+    for upload_id, began in (("old", ago(minutes=61)), ("new", ago(minutes=59))):
+        await driver.append(layout.upload_begun("team/app", upload_id), 0, f"{began} team/app".encode())
+        if stored:
+            await driver.append(layout.upload_data("team/app", upload_id), 0, stored)
+    assert await purge(driver) == ["old"]
+    assert await remaining(driver) == (["new"] if stored else [])
+    assert len(await driver.children(layout.BEGUN_UPLOADS)) == 1
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"yesterday team/app", b"2024-01-02T00:00:00Z", b"2024-01-02T00:00:00Z b", b"\xff"]
+)
+async def test_a_note_that_a_power_cut_left_half_goes_when_its_file_is_old(driver, note):
+    """A note that does not name its repository is not believed: nothing else is removed for it."""
+    await driver.write(f"{layout.BEGUN_UPLOADS}/one.x", note)
+    await begin(driver, "one", ago(minutes=1), "b")
+    assert await purge(driver) == (["one"] if note.startswith(b"2024") else [])
+    assert await remaining(driver, "b") == ["one"]
+    later = datetime.now(UTC) + timedelta(minutes=61)
+    await purge_uploads(driver, HOURLY, lambda: later)
+    assert await driver.children(layout.BEGUN_UPLOADS) == []
+
+
 async def test_uploads_of_every_repository_are_purged_and_nothing_else(driver):
     for name in ("a", "a/b", "team/app", "app.tmp"):
         await begin(driver, f"old-{name[-1]}", ago(days=1), name)

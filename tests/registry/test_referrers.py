@@ -1,12 +1,13 @@
 """Lists of the manifests that refer to another."""
 
+import asyncio
 import json
 
 import pytest
 
 from registry_service import layout
 from registry_service.manifests import OCI_IMAGE, OCI_INDEX, parse_manifest
-from registry_service.referrers import referrers_page, referrers_tag
+from registry_service.referrers import Referrers, referrers_tag
 from registry_service.registry import Registry
 from registry_service.storage.filesystem import FilesystemDriver
 from registry_service.storage.memory import MemoryDriver
@@ -34,12 +35,13 @@ async def push(registry, content, name=NAME):
 
 
 async def listed(registry, **more):
-    return list((await referrers_page(registry, NAME, Digest.parse(SUBJECT.digest), **more)).descriptors)
+    page = await Referrers(registry).page(NAME, Digest.parse(SUBJECT.digest), **more)
+    return json.loads(page.body())["manifests"]
 
 
 async def test_a_manifest_without_referrers_has_an_empty_index(registry):
     expected = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
-    assert (await referrers_page(registry, NAME, DIGEST)).index() == expected
+    assert json.loads((await Referrers(registry).page(NAME, DIGEST)).body()) == expected
 
 
 @pytest.mark.parametrize("subject_is_there", [True, False])
@@ -105,8 +107,8 @@ async def push_referrers(registry, number, **more):
 async def test_pages_meet_every_referrer_once(registry, limit):
     expected, found, last = await push_referrers(registry, 7), [], ""
     while True:
-        page = await referrers_page(registry, NAME, Digest.parse(SUBJECT.digest), last=last, limit=limit)
-        digests = [one["digest"] for one in page.descriptors]
+        page = await Referrers(registry).page(NAME, Digest.parse(SUBJECT.digest), last=last, limit=limit)
+        digests = [one.digest for one in page.referrers]
         found += digests
         assert len(digests) == limit or not page.more
         if not page.more:
@@ -117,9 +119,9 @@ async def test_pages_meet_every_referrer_once(registry, limit):
 
 async def test_a_page_is_never_too_large_to_be_read_whole(registry):
     await push_referrers(registry, 5, large="x" * (1 << 20))
-    page = await referrers_page(registry, NAME, Digest.parse(SUBJECT.digest))
-    assert (len(page.descriptors), page.more) == (1, True)
-    assert len(json.dumps(page.index())) < 4 << 20
+    page = await Referrers(registry).page(NAME, Digest.parse(SUBJECT.digest))
+    assert (len(page.referrers), page.more) == (1, True)
+    assert len(page.body()) < 4 << 20
 
 
 async def test_what_clients_listed_under_a_tag_is_part_of_the_answer(registry):
@@ -147,3 +149,36 @@ async def test_a_tag_of_that_name_that_is_no_list_changes_nothing(registry):
 def test_the_tag_of_a_subject(algorithm):
     digest = Digest(algorithm, "ab" * {"sha256": 32, "sha512": 64}[algorithm])
     assert str(referrers_tag(digest)) == f"{algorithm}-{'ab' * 32}"
+
+
+async def test_what_is_remembered_is_listed_only_while_it_is_there(tmp_path):
+    registry = Registry(await asyncio.to_thread(FilesystemDriver, tmp_path))
+    referrers, subject = Referrers(registry), Digest.parse(SUBJECT.digest)
+
+    async def digests():
+        return [one.digest for one in (await referrers.page(NAME, subject)).referrers]
+
+    expected = await push_referrers(registry, 4)
+    await asyncio.sleep(0.06)  # what has changed lately is not remembered
+    assert await digests() == await digests() == expected
+    assert len(referrers._known) == 4
+    gone, emptied, *rest = expected
+    await registry.driver.delete(layout.revision_link(NAME, Digest.parse(gone)))  # as the Go registry does
+    (tmp_path / layout.revision_link(NAME, Digest.parse(emptied))).write_bytes(b"")
+    assert await digests() == await digests() == rest
+    assert len(referrers._known) == 2
+    (added,) = set(await push_referrers(registry, 5)) - set(expected)
+    assert set(await digests()) == {*expected, added}
+
+
+async def test_what_is_remembered_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("registry_service.referrers._REMEMBERED_BYTES", 4000)
+    registry = Registry(await asyncio.to_thread(FilesystemDriver, tmp_path))
+    referrers = Referrers(registry)
+    expected = await push_referrers(registry, 7)
+    await asyncio.sleep(0.06)
+    for _ in range(3):
+        page = await referrers.page(NAME, Digest.parse(SUBJECT.digest))
+        assert [one.digest for one in page.referrers] == expected
+    assert 0 < len(referrers._known) < 4
+    assert 0 < referrers._bytes <= 4000

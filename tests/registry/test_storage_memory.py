@@ -4,9 +4,10 @@ import pytest
 
 from registry_service.storage.memory import MemoryDriver
 from tests.registry.driver_contract import DriverContract
+from tests.registry.move_contract import MoveContract
 
 
-class TestMemoryDriver(DriverContract):
+class TestMemoryDriver(DriverContract, MoveContract):
     @pytest.fixture
     def driver(self):
         return MemoryDriver()

@@ -1,7 +1,6 @@
 """Uploads: whatever happens on the way, a blob is stored under the digest of its very bytes, or not at all."""
 
 import asyncio
-import hashlib
 import re
 import tempfile
 import uuid
@@ -14,57 +13,11 @@ from hypothesis import strategies as st
 
 from registry_service import layout, uploads
 from registry_service.errors import Code, RegistryError
-from registry_service.registry import Registry
 from registry_service.storage.driver import KeyNotFound, StorageFull
 from registry_service.storage.filesystem import FilesystemDriver
 from registry_service.storage.memory import MemoryDriver
-from registry_service.uploads import Uploads
-from shared.names import Digest
 from tests.registry.driver_contract import content
-
-NAME = "team/app"
-
-
-def digest_of(body, algorithm="sha256"):
-    return Digest(algorithm, hashlib.new(algorithm, body).hexdigest())
-
-
-def cut(body, size):
-    return [body[i : i + size] for i in range(0, len(body), size)]
-
-
-async def stream(*chunks, then=None):
-    """Yield chunks as a request body does, and break off with an exception where one is given."""
-    for chunk in chunks:
-        yield chunk
-    if then is not None:
-        raise then
-
-
-def refused(code):
-    """Return the expectation of a RegistryError with a code."""
-    return pytest.raises(RegistryError, check=lambda error: error.problems[0].code is code)
-
-
-class Watched(MemoryDriver):
-    """A driver that counts the bytes that are read back, and whose room (bytes) can be made to end."""
-
-    def __init__(self):
-        super().__init__()
-        self.bytes_read = 0
-        self.room = None
-
-    async def stream(self, key, start, length):
-        self.bytes_read += length
-        async for chunk in super().stream(key, start, length):
-            yield chunk
-
-    async def append(self, key, offset, data):
-        fitting = bytes(data[: self.room])
-        await super().append(key, offset, fitting)
-        self.room = self.room and self.room - len(fitting)
-        if len(fitting) < len(data):
-            raise StorageFull
+from tests.registry.uploading import NAME, Watched, cut, digest_of, leftovers, process, refused, stored, stream
 
 
 @pytest.fixture(params=[Watched, FilesystemDriver])
@@ -82,25 +35,11 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(uploads, "BATCH_BYTES", 8)
 
 
-async def process(driver):
-    """Return the uploads of a process that has just started."""
-    return await asyncio.to_thread(Uploads, Registry(driver))
-
-
-async def stored(driver, digest, name=NAME):
-    blob = await Registry(driver).blob(name, digest)
-    return await driver.read(blob.key)
-
-
-def leftovers(driver):
-    return driver.children(layout.uploads(NAME))
-
-
 async def test_an_upload_begins_empty_with_its_time_beside_it(driver):
     upload = await (await process(driver)).start(NAME)
     assert (upload.repository, upload.offset, uuid.UUID(upload.id).version) == (NAME, 0, 4)
-    started = (await driver.read(layout.upload_started(NAME, upload.id))).decode()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", started)
+    begun = (await driver.read(layout.upload_begun(NAME, upload.id))).decode()
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ {NAME}", begun)
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1000, (3 << 20) + 1])
@@ -229,6 +168,7 @@ async def test_one_digest_may_be_uploaded_twice_at_once_and_to_two_repositories(
     ("change", "reads"),
     [("nothing", False), ("a new process", False), ("another process between two chunks", True), ("a reboot", True)],
 )
+@pytest.mark.usefixtures("small_batches")
 async def test_closing_reads_the_bytes_again_only_when_it_must(watched, change, reads):
     here, body = await process(watched), content(300)
     upload = await here.start(NAME)
@@ -245,7 +185,17 @@ async def test_closing_reads_the_bytes_again_only_when_it_must(watched, change, 
     assert await stored(watched, digest_of(body)) == body
 
 
+async def test_so_few_bytes_are_read_again_that_their_digest_is_not_kept(watched):
+    upload = await (await process(watched)).start(NAME)
+    for part in (b"one", b"two"):
+        upload = await (await process(watched)).receive(upload, stream(part))
+        assert await watched.children(layout.upload(NAME, upload.id)) == ["data"]
+    await (await process(watched)).commit(upload, digest_of(b"onetwo"))
+    assert watched.bytes_read == 6
+
+
 @pytest.mark.parametrize("resumed", [False, True], ids=["the same process", "another process"])
+@pytest.mark.usefixtures("small_batches")
 async def test_an_upload_announced_with_its_algorithm_is_closed_without_a_second_reading(watched, resumed):
     here, body = await process(watched), content(100)
     upload = await here.receive(await here.start(NAME, "sha512"), stream(body[:50]))
@@ -340,7 +290,8 @@ STEP = st.tuples(
     st.sampled_from([0, 3, 8, 16, 24]),
     st.integers(0, 1),
 )
-ENDS = st.tuples(st.sampled_from(["stored", "sent", "other"]), st.sampled_from(["sha256", "sha384", "sha512"]))
+ENDS = st.tuples(st.sampled_from(["stored", "sent", "other"]), st.sampled_from(["sha256", "sha384", "sha512"]), CHUNKS)
+"""Which bytes the digest at the end is of, its algorithm, and what comes with the last request."""
 
 
 async def take_step(processes, driver, upload_id, step):
@@ -371,8 +322,12 @@ async def scenario(driver, steps, end):
     key = layout.upload_data(NAME, upload_id)
     body = await driver.read(key) if upload.offset else b""
     assert upload.offset == len(body)
+    last = b"".join(end[2])
+    body, sent = body + last, sent + last
     promised = {"stored": body, "sent": sent, "other": body + b"x"}[end[0]]
     digest = digest_of(promised, end[1])
+    if end[2]:
+        upload = await here.receive(upload, stream(*end[2]), closing=digest)
     if promised == body:
         assert await here.commit(upload, digest) == digest_of(body)
         assert await stored(driver, digest) == body

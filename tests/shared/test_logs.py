@@ -1,5 +1,6 @@
 """Log lines."""
 
+import asyncio
 import io
 import json
 import logging
@@ -10,7 +11,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.logs import configure, fields
+from shared.logs import LineTemplate, configure, fields
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
 
@@ -180,3 +181,33 @@ def test_no_field_takes_the_place_of_a_part_of_the_line(form):
 
 def test_a_field_called_error_stays_so_where_there_is_no_traceback():
     assert json.loads(written("json", error="e"))["error"] == "e"
+
+
+def template():
+    return LineTemplate(logging.getLogger("registry.x"), "%s %s", "GET", "/v2/", bytes=2, address="", agent='a "b"')
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_prepared_lines_are_as_others_and_come_in_order_with_them(form):
+    stream = io.StringIO()
+    configure("info", form, stream)
+    log, one = logging.getLogger("registry.x"), template()
+    first, second = one.addressed("10.0.0.1:1"), one.addressed("10.0.0.2:2")
+    first()
+    second()
+    log.info("%s %s", "GET", "/v2/", extra=fields(bytes=2, address="10.0.0.3:3", agent='a "b"'))
+    first()
+    assert stream.getvalue().count("\n") == 3
+    await asyncio.sleep(0)
+    lines = [re.sub(STAMP, "TIME", line) for line in stream.getvalue().splitlines()]
+    assert [re.search(r"10\.0\.0\.(\d):\1", line)[1] for line in lines] == ["1", "2", "3", "1"]
+    (shown,) = {re.sub(r"10\.0\.0\.\d:\d", "ADDRESS", line) for line in lines}
+    assert "TIME" in shown
+
+
+async def test_prepared_lines_go_to_whoever_else_listens(caplog):
+    configure("info", "text", io.StringIO())
+    logging.getLogger().addHandler(caplog.handler)
+    template().addressed("10.0.0.1:1")()
+    (record,) = caplog.records
+    assert (record.getMessage(), record.fields["address"], record.fields["bytes"]) == ("GET /v2/", "10.0.0.1:1", 2)

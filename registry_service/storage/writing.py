@@ -1,0 +1,175 @@
+"""Writes that come at the same time go to the disk together.
+
+A write is a generator: it does what it can, then yields what must be durable before it goes on. One thread at a time
+runs the writes that have gathered meanwhile, step by step beside each other, and waits for the disk once for all: every
+fsync may cost a commit of the file system's journal and a flush of the disk, and every change of threads in between
+costs as much again. One syncfs serves for several writes where that is sound: where little else waits to be written,
+for it writes everything, and where it tells of errors as fsync does, which is so on Linux since 5.8 and on file systems
+of a disk. Elsewhere each file gets its fsync, and each folder one however many names in it have changed.
+
+Source: fsync(2), syncfs(2), sync_file_range(2), proc_pid_mountinfo(5).
+"""
+
+import asyncio
+import os
+import platform
+import re
+import weakref
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from registry_service.storage.files import InUse, begin_writing, sync_file_system, sync_folder
+
+_MOST_TOGETHER: Final = 64
+_AGAIN_SECONDS: Final = 0.005
+_LITTLE_BYTES: Final = 64 << 20
+"""What a disk writes in a fraction of a second."""
+_FIRST_RELEASE: Final = (5, 8)
+_FILE_SYSTEMS: Final = frozenset({"btrfs", "ext3", "ext4", "f2fs", "xfs"})
+_WAITING: Final = re.compile(rb"^(?:Dirty|Writeback): +(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsynced:
+    """What must be durable before a write goes on: the bytes of open files, the names in folders."""
+
+    files: Sequence[int] = ()
+    folders: Iterable[Path] = ()
+
+
+Steps = Generator[Unsynced, None, None]
+
+
+class Writer:
+    """Runs the writes below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._disk = _Disk(root)
+        self._waiting: list[tuple[Steps, asyncio.Future[None]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self, write: Callable[[], Steps]) -> None:
+        """Do a write, and raise what it raises; while it says InUse, again."""
+        while True:
+            try:
+                await self._run(write())
+            except InUse:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._disk.close()
+
+    async def _run(self, steps: Steps) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((steps, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_waiting())
+        await done
+
+    async def _run_waiting(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+                errors = await asyncio.to_thread(run_together, [steps for steps, _ in group], self._disk.sync)
+                for number, (_, done) in enumerate(group):
+                    if done.done():
+                        continue
+                    if number in errors:
+                        done.set_exception(errors[number])
+                    else:
+                        done.set_result(None)
+        finally:
+            self._running = None
+
+
+def run_together(
+    writes: Sequence[Steps], sync: Callable[[Mapping[int, Unsynced]], Mapping[int, OSError]]
+) -> dict[int, Exception]:
+    """Run writes step by step, and return by number what those raised that failed.
+
+    `sync` is given by number what the writes wait for, and returns by number what could not be made durable.
+    """
+    errors: dict[int, Exception] = {}
+    running, failed = dict(enumerate(writes)), dict[int, OSError]()
+    while running:
+        waiting: dict[int, Unsynced] = {}
+        for number, write in list(running.items()):
+            try:
+                waiting[number] = write.throw(failed[number]) if number in failed else next(write)
+            except StopIteration:
+                del running[number]
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for this write
+                errors[number] = error
+                del running[number]
+        failed = dict(sync(waiting)) if waiting else {}
+    return errors
+
+
+class _Disk:
+    """The file system that a folder is on."""
+
+    def __init__(self, root: Path) -> None:
+        self._handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)  # is told of every error since it was opened
+        self.close = weakref.finalize(self, os.close, self._handle)
+        self._tells_of_errors = tells_of_errors(root)
+
+    def sync(self, waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
+        """Make durable what several wait for, and return by number why that failed."""
+        is_cheaper = len(waiting) > 1 and self._tells_of_errors and waiting_bytes() < _LITTLE_BYTES
+        if is_cheaper and sync_file_system(self._handle):
+            return {}
+        return sync_files(waiting) | sync_folders(waiting)
+
+
+def sync_files(waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
+    """Make the bytes of files durable; all are sent on their way before the first wait."""
+    errors = {}
+    for one in waiting.values():
+        for handle in one.files:
+            begin_writing(handle)
+    for number, one in waiting.items():
+        try:
+            for handle in one.files:
+                os.fsync(handle)
+        except OSError as error:
+            errors[number] = error
+    return errors
+
+
+def sync_folders(waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
+    """Make the names in folders durable."""
+    errors = {}
+    numbers: dict[Path, list[int]] = {}
+    for number, one in waiting.items():
+        for folder in one.folders:
+            numbers.setdefault(folder, []).append(number)
+    for folder in sorted(numbers):
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            errors.update(dict.fromkeys(numbers[folder], error))
+    return errors
+
+
+def waiting_bytes() -> int:
+    """Return how many bytes wait to be written, to all disks of the machine."""
+    return sum(map(int, _WAITING.findall(Path("/proc/meminfo").read_bytes()))) << 10
+
+
+def tells_of_errors(root: Path) -> bool:
+    """Tell whether a sync of the whole file system of a folder reports what could not be written."""
+    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    if platform.system() != "Linux" or release is None or (int(release[1]), int(release[2])) < _FIRST_RELEASE:
+        return False
+    device = root.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()]
+    except OSError:
+        return False
+    return any(parts[2] == number and parts[parts.index("-") + 1] in _FILE_SYSTEMS for parts in mounts)

@@ -1,0 +1,161 @@
+"""Writes that go to the disk together: each does what it would alone, and fails for itself."""
+
+import asyncio
+import errno
+import os
+
+import pytest
+
+from registry_service.storage import writing
+from registry_service.storage.driver import Changed
+from registry_service.storage.files import InUse
+from registry_service.storage.filesystem import FilesystemDriver
+from registry_service.storage.writing import Unsynced, Writer, run_together
+
+
+def nothing_fails(waiting):
+    return {}
+
+
+def steps(log, name, count, error=None):
+    """Return a write of some steps, which says what it does, and fails at its end with an error where one is given."""
+    try:
+        for number in range(count):
+            log.append(f"{name}{number}")
+            yield Unsynced()
+        if error is not None:
+            raise error
+    finally:
+        log.append(f"{name} ends")
+
+
+def test_writes_take_their_steps_beside_each_other():
+    log, synced = [], []
+    errors = run_together(
+        [steps(log, "a", 2), steps(log, "b", 1), steps(log, "c", 0)], lambda w: synced.append([*w]) or {}
+    )
+    assert log == ["a0", "b0", "c ends", "a1", "b ends", "a ends"]
+    assert (errors, synced) == ({}, [[0, 1], [0]])
+
+
+def test_a_write_that_fails_leaves_the_others_alone():
+    log, broken = [], ValueError()
+    errors = run_together([steps(log, "a", 1, broken), steps(log, "b", 2)], nothing_fails)
+    assert errors == {0: broken}
+    assert log[-1] == "b ends"
+
+
+def test_what_cannot_be_synced_is_told_to_whoever_waits_for_it_so_that_it_can_tidy_up():
+    log, full = [], OSError(errno.ENOSPC, "full")
+    failures = iter([{1: full}, {}])
+    errors = run_together([steps(log, "a", 2), steps(log, "b", 2)], lambda waiting: next(failures))
+    assert errors == {1: full}
+    assert log == ["a0", "b0", "a1", "b ends", "a ends"]
+
+
+@pytest.fixture
+def little(monkeypatch):
+    """Little waits to be written, whatever else this machine does."""
+    monkeypatch.setattr(writing, "waiting_bytes", lambda: 1 << 20)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is asked of the disk."""
+    seen, fsync, whole = [], os.fsync, writing.sync_file_system
+    monkeypatch.setattr(os, "fsync", lambda handle: [seen.append("fsync"), fsync(handle)][1])
+    monkeypatch.setattr(writing, "sync_file_system", lambda handle: [seen.append("syncfs"), whole(handle)][1])
+    return seen
+
+
+async def together(driver, count):
+    """Write some keys while another write is under way, so that they gather."""
+    first = asyncio.create_task(driver.write("first/key", b"x"))
+    await asyncio.sleep(0)
+    await asyncio.gather(first, *(driver.write(f"f/{number}", b"data") for number in range(count)))
+
+
+@pytest.mark.usefixtures("little")
+async def test_those_that_gather_are_synced_at_once(tmp_path, calls, monkeypatch):
+    monkeypatch.setattr(writing, "tells_of_errors", lambda root: True)
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    await together(driver, 10)
+    assert calls[-2:] == ["syncfs", "syncfs"]
+    assert calls.count("syncfs") == 2
+    assert [await driver.read(f"f/{number}") for number in range(10)] == [b"data"] * 10
+
+
+@pytest.mark.parametrize("why", ["much else waits", "its errors would not be told", "it fails"])
+async def test_each_is_synced_by_itself_where_that_is_better(tmp_path, calls, monkeypatch, why):
+    monkeypatch.setattr(writing, "tells_of_errors", lambda root: why != "its errors would not be told")
+    monkeypatch.setattr(writing, "waiting_bytes", lambda: 1 << (40 if why == "much else waits" else 20))
+    if why == "it fails":
+        monkeypatch.setattr(writing, "sync_file_system", lambda handle: False)
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    await together(driver, 10)
+    # Files: 11. Folders: "first" and the one above, then "f" and the one above, however many names are new in it.
+    assert calls == ["fsync"] * 15
+
+
+async def test_who_fails_among_many_is_told_and_nobody_else(tmp_path):
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    await driver.write("f/0", b"old")
+    first = asyncio.create_task(driver.write("first", b"x"))
+    await asyncio.sleep(0)
+    writes = [driver.write(f"f/{number}", b"data", expected=None) for number in range(5)]
+    results = await asyncio.gather(first, *writes, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), Changed, *[type(None)] * 4]
+
+
+async def test_a_write_whose_client_has_gone_is_done_all_the_same(tmp_path):
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    first = asyncio.create_task(driver.write("first", b"x"))
+    await asyncio.sleep(0)
+    gone, stays = (asyncio.create_task(driver.write(f"f/{number}", b"data")) for number in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.gather(first, stays)
+    assert [await driver.read(f"f/{number}") for number in range(2)] == [b"data"] * 2
+
+
+async def test_a_write_waits_for_whoever_has_its_file(tmp_path):
+    writer = await asyncio.to_thread(Writer, tmp_path)
+    tries = []
+
+    def busy_at_first():
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise InUse
+        yield Unsynced()
+
+    await writer.run(busy_at_first)
+    assert tries == [0, 1, 2]
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("release", "file_system", "expected"),
+    [
+        ("6.1.0-18-amd64", "ext4", True),
+        ("5.8", "xfs", True),
+        ("5.10.0", "btrfs", True),
+        ("5.7.19", "ext4", False),
+        ("4.19.0", "ext4", False),
+        ("6.1.0", "nfs4", False),
+        ("6.1.0", "overlay", False),
+        ("6.1.0", "fuse.sshfs", False),
+        ("strange", "ext4", False),
+    ],
+)
+def test_whole_file_systems_are_synced_only_where_their_errors_are_told(
+    tmp_path, monkeypatch, release, file_system, expected
+):
+    device = tmp_path.stat().st_dev
+    mount = f"36 35 {os.major(device)}:{os.minor(device)} / /data rw,noatime shared:1 - {file_system} /dev/x rw\n"
+    monkeypatch.setattr("platform.release", lambda: release)
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path, **_: f"1 2 0:999 / / rw - ext4 /dev/y rw\n{mount}")
+    assert writing.tells_of_errors(tmp_path) is expected
+
+
+def test_what_waits_to_be_written_is_counted_in_bytes():
+    assert 0 <= writing.waiting_bytes() < 1 << 40
