@@ -15,9 +15,12 @@ from typing import Final, cast
 from scripts.benchmark import report
 from scripts.benchmark.groups import GROUPS
 from scripts.benchmark.load import Failed
-from scripts.benchmark.report import LIMIT, Result
+from scripts.benchmark.reading import SILENT
+from scripts.benchmark.results import LIMIT, Result
 from scripts.benchmark.scene import MIB, QUICK, Group, Row, Scale, Scene
-from scripts.benchmark.sides import Kind, Program, Side
+from scripts.benchmark.sides import ONE_WORKER, Kind, Program, Side
+from scripts.benchmark.tokens import SIGNER
+from scripts.benchmark.verdicts import OURS
 
 _TOOLS: Final = ("wrk", "curl", "skopeo")
 _KINDS: Final = ("go", "olareg")
@@ -39,7 +42,7 @@ def main() -> int:
         began = time.monotonic()
         results = [one for group in _wanted(options.only) for one in _run(scene, group)]
         settings = _settings(programs, scale, Path(folder))
-    _print(results, settings, [*(one.name for one in programs), "log off"])
+    _print(results, settings, [*(one.name for one in programs), SILENT, SIGNER])
     if options.json is not None:
         report.write_json(options.json, report.document(results, settings, scale, time.monotonic() - began))
     return 0
@@ -62,7 +65,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, metavar="FOLDER", help="where images are kept meanwhile; 10 GiB or more")
     parser.add_argument(
         "--workers", type=int, default=min(os.cpu_count() or 1, _MOST_WORKERS), metavar="N",
-        help="a second column of ours with so many worker processes; 1 for none. Default: as the registry's own",
+        help="worker processes of ours, beside which there is a column with one; default: the registry's own",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     unknown = set(options.only) - {group.name for group in GROUPS}
@@ -84,9 +87,9 @@ def _program(text: str) -> Program:
 
 
 def _programs(options: argparse.Namespace) -> list[Program]:
-    programs = [Program("ours", "ours", sys.executable)]
+    programs = [Program(OURS, "ours", sys.executable, options.workers)]
     if options.workers > 1:
-        programs.append(Program(f"ours x{options.workers}", "ours", sys.executable, options.workers))
+        programs.append(Program(ONE_WORKER, "ours", sys.executable))
     debian = shutil.which("docker-registry")
     if debian is not None:
         programs.append(Program("docker-registry", "go", debian))
@@ -163,7 +166,9 @@ def _settings(programs: Sequence[Program], scale: Scale, folder: Path) -> dict[s
         "configuration": "each as it comes, but: access log off and log level error for all (the rows that say so "
         "excepted), no purging of uploads, deletion allowed; no authentication but in the rows with a token; "
         "durability as each has it by default: ours syncs each file and folder before it answers",
-        "rates": f"wrk, 32 connections, one thread, {scale.seconds:g} s",
+        "rates": f"wrk, 32 connections, one thread, {scale.seconds:g} s; the same request again and again, but where "
+        "the row says that every request is another: there a header counts up",
+        "lists": "median of the same request again and again, one after another over one connection",
         "rounds": f"median of {scale.rounds}, all sides in turn in each round",
         "large blob": f"{scale.large_bytes // MIB} MiB, curl",
     }

@@ -120,11 +120,16 @@ def write_tags(folder: Path, name: str, number: int, digest: str) -> None:
         link.write_text(digest)
 
 
+def repository_name(prefix: str, number: int) -> str:
+    """Return the name of one of many repositories, which lie a thousand to a folder."""
+    return f"{prefix}{number // 1000:04}/r{number % 1000:04}"
+
+
 def write_repositories(folder: Path, prefix: str, number: int) -> None:
-    """Write so many repositories, a thousand to a folder, into a tree of the Go registry's layout."""
+    """Write so many repositories into a tree of the Go registry's layout."""
     repositories = folder / TREE / "repositories"
     for i in range(number):
-        one = repositories / f"{prefix}{i // 1000:04}" / f"r{i % 1000:04}"
+        one = repositories / repository_name(prefix, i)
         (one / "_layers").mkdir(parents=True)
         (one / "_manifests").mkdir()
 

@@ -11,9 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
 _PIECE_BYTES: Final = 1 << 20
 _HEAD_BYTES: Final = 1 << 16
 
@@ -59,12 +56,6 @@ def _write_small(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         file.write(bytes(1024))
         os.fsync(file.fileno())
-
-
-def rsa_signatures(seconds: float) -> float:
-    """Return how many RSA-4096 signatures one core makes in a second."""
-    key = rsa.generate_private_key(65537, 4096)
-    return _per_second(lambda _: key.sign(b"token", padding.PKCS1v15(), hashes.SHA256()), seconds)
 
 
 def _per_second(one: Callable[[int], object], seconds: float) -> float:

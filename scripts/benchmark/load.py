@@ -16,6 +16,15 @@ _P99: Final = re.compile(r"99%\s+([\d.]+)(us|ms|s|m)\b")
 _REFUSED: Final = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 _MILLISECONDS: Final = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 _DEADLINE_SECONDS: Final = 600
+_VARIED: Final = """\
+local counter, prefix = 0, ""
+function init(arguments) prefix = arguments[1] end
+function request()
+  counter = counter + 1
+  wrk.headers["X-Request-Id"] = prefix .. counter
+  return wrk.format()
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,13 @@ def wrk(url: str, headers: dict[str, str], *, seconds: float, connections: int =
     if rate is None or float(rate.group(1)) == 0:
         raise Failed("no answer in time")
     return Sample(float(rate.group(1)), float(p99.group(1)) * _MILLISECONDS[p99.group(2)] if p99 else None)
+
+
+def wrk_varied(url: str, headers: dict[str, str], *, seconds: float, folder: Path, prefix: str) -> Sample:
+    """Do as `wrk` does with requests of which no two are alike: a header counts up behind a prefix."""
+    script = folder / "varied.lua"
+    script.write_text(_VARIED)
+    return wrk(url, headers, seconds=seconds, script=script, arguments=["--", prefix])
 
 
 def upload(side: Side, name: str, files: Sequence[tuple[Path, str]], *, streamed: bool) -> float:
@@ -79,14 +95,6 @@ def skopeo(source: str, target: str) -> float:
     began = time.perf_counter()
     _run([*command, "--preserve-digests", source, target])
     return time.perf_counter() - began
-
-
-def fetch_seconds(url: str, headers: dict[str, str]) -> float:
-    """Return the seconds until a small answer is complete."""
-    command = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "300"]
-    for name, value in headers.items():
-        command += ["--header", f"{name}: {value}"]
-    return float(_run([*command, "--output", "/dev/null", "--write-out", "%{time_total}", url]))
 
 
 def _curl(side: Side, method: str, url: str, file: Path | None) -> subprocess.Popen[str]:

@@ -1,17 +1,20 @@
 """Rows that read: manifests, small blobs, large blobs, lists; without tokens and with them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmark.content import MANIFEST_TYPE
+from scripts.benchmark.content import MANIFEST_TYPE, repository_name
 from scripts.benchmark.heads import head_rate
+from scripts.benchmark.kept import answer_seconds
 from scripts.benchmark.limits import sendfile_server
-from scripts.benchmark.load import Sample, download, fetch_seconds, upload, wrk
+from scripts.benchmark.load import Sample, download, upload, wrk, wrk_varied
 from scripts.benchmark.scene import Row, Scene
-from scripts.benchmark.sides import Side
+from scripts.benchmark.sides import ONE_WORKER, Side
 
+SILENT: Final = "log off"
 IMAGE: Final = "bench/image"
 LARGE: Final = "bench/large"
 _ACCEPT: Final = {"Accept": MANIFEST_TYPE}
@@ -20,6 +23,7 @@ _BLOB_GOALS: Final = {"go": 10.0, "olareg": 1.0}
 _TOKEN_GOALS: Final = {"go": 3.0}
 _DOWN_GOALS: Final = {"go": 1.2, "olareg": 1.0, "limit": 0.9}
 _LIST_GOALS: Final = {"go": 5.0}
+_NO_LAYOUT: Final = {"olareg": "its own layout on disk, which is not written here"}
 
 
 def _rate(scene: Scene, side: Side, path: Callable[[Scene, Side], str], *, head: bool = False) -> Sample:
@@ -27,6 +31,11 @@ def _rate(scene: Scene, side: Side, path: Callable[[Scene, Side], str], *, head:
     if head:
         return head_rate(url, headers, scene.scale.seconds)
     return wrk(url, headers, seconds=scene.scale.seconds)
+
+
+def _varied_rate(scene: Scene, side: Side, path: Callable[[Scene, Side], str]) -> Sample:
+    url, headers = f"{side.url}{path(scene, side)}", {**_ACCEPT, **side.headers}
+    return wrk_varied(url, headers, seconds=scene.scale.seconds, folder=scene.folder, prefix=f"{scene.round}-")
 
 
 def _by_tag(_: Scene, __: Side) -> str:
@@ -57,14 +66,27 @@ def rates(suffix: str = "", goals: dict[str, float] | None = None) -> tuple[Row,
         ("blob of 1.5 KB, GET", _config, False, blob),
     )
     return tuple(
-        Row(f"{name}{suffix}", "1/s", partial(_rate, path=path, head=head), goals=wanted)
+        Row(f"{name}{suffix}", "1/s", partial(_rate, path=path, head=head), goals=wanted, compares_p99=True)
         for name, path, head, wanted in table
     )
 
 
+def varied_rates(suffix: str = "") -> tuple[Row, ...]:
+    """Return the row of requests of which no two are alike: nothing that was answered before helps."""
+    name = f"manifest by tag, GET, every request another{suffix}"
+    goals = {"go": 3.0, ONE_WORKER: 1.6}
+    return (Row(name, "1/s", partial(_varied_rate, path=_by_tag), goals=goals, compares_p99=True),)
+
+
+def log_rates() -> tuple[Row, ...]:
+    """Return the rows that tell what the access log costs."""
+    rows = rates(", access log on")[:2]
+    return tuple(replace(row, goals={SILENT: 0.9}, compares_p99=False) for row in rows)
+
+
 def token_rates() -> tuple[Row, ...]:
     """Return the rows of small answers to requests that carry a token."""
-    return rates(", with a token", _TOKEN_GOALS)
+    return (*rates(", with a token", _TOKEN_GOALS), *varied_rates(", with a token"))
 
 
 def downloads() -> tuple[Row, ...]:
@@ -103,44 +125,57 @@ def _down_limit(scene: Scene, *, at_once: int) -> Sample:
 
 
 def lists() -> tuple[Row, ...]:
-    """Return the rows of long lists, each also at a tenth of its length: it should not matter."""
-    no_layout = {"olareg": "its own layout on disk, which is not written here"}
-    tags = (("tags, page of 100 of {tags}", "bench/tags"), ("tags, page of 100 of a tenth", "bench/few-tags"))
-    rows = [
-        Row(name, "ms", partial(_fetch, path=f"/v2/{repository}/tags/list?n=100"), better="less", goals=_LIST_GOALS,
-            lacking=no_layout)
-        for name, repository in tags
-    ]  # fmt: skip
-    rows += [
-        Row("tags, all of {tags}", "ms", partial(_fetch, path="/v2/bench/tags/tags/list"), better="less",
-            goals=_LIST_GOALS, lacking=no_layout),
-        Row("catalog, first page of 100 of {repositories}", "ms", partial(_fetch, path="/v2/_catalog?n=100"),
-            better="less", goals=_LIST_GOALS, lacking=no_layout),
-        Row("catalog, a page from the middle", "ms", _catalog_middle, better="less", goals=_LIST_GOALS,
-            lacking=no_layout),
-    ]  # fmt: skip
-    return tuple(rows)
+    """Return the rows of long lists; those of tags and of referrers also at a tenth of their length."""
+    tenth = "tags, page of 100 of a tenth"
+    tags = "/v2/bench/tags/tags/list"
+    first, middle = "catalog, first page of 100", "catalog, a page from the middle"
+    return (
+        _list("tags, page of 100 of {tags}", partial(_fetch, path=f"{tags}?n=100"), goals=_LIST_GOALS, tenth=tenth),
+        _list(tenth, partial(_fetch, path="/v2/bench/few-tags/tags/list?n=100")),
+        _list("tags, all of {tags}", partial(_fetch, path=tags), goals=_LIST_GOALS),
+        _list(f"{first} of {{repositories}}", _catalog_first, goals=_LIST_GOALS, tenth=f"{first} of a tenth"),
+        _list(middle, _catalog_middle, goals=_LIST_GOALS, tenth=f"{middle} of a tenth"),
+        _list(f"{middle}, every request another", partial(_catalog_middle, varied=True), goals=_LIST_GOALS),
+    )
+
+
+def few_repositories() -> tuple[Row, ...]:
+    """Return the rows of a catalog of a tenth of the repositories."""
+    return (
+        _list("catalog, first page of 100 of a tenth", _catalog_first),
+        _list("catalog, a page from the middle of a tenth", partial(_catalog_middle, shorter=10)),
+    )
 
 
 def referrers() -> tuple[Row, ...]:
     """Return the rows of a subject's referrers, all of them and a tenth."""
+    tenth = "referrers, a tenth"
     lacking = {"go": "it has no referrers API"}
-    return tuple(
-        Row(name, "ms", partial(_referrers, repository=repository), better="less", goals={"olareg": 5.0},
-            lacking=lacking)
-        for name, repository in (
-            ("referrers of {referrers}", "bench/signed"), ("referrers, a tenth", "bench/few-signed")
-        )
+    return (
+        Row("referrers of {referrers}", "ms", partial(_referrers, repository="bench/signed"), better="less",
+            goals={"olareg": 5.0}, lacking=lacking, tenth=tenth, grown=10.0),
+        Row(tenth, "ms", partial(_referrers, repository="bench/few-signed"), better="less", lacking=lacking),
     )  # fmt: skip
 
 
-def _fetch(_: Scene, side: Side, *, path: str) -> Sample:
-    times = sorted(fetch_seconds(f"{side.url}{path}", side.headers) for _ in range(3))
-    return Sample(times[1] * 1000)
+def _list(
+    name: str, measure: Callable[[Scene, Side], Sample], goals: dict[str, float] | None = None, tenth: str = ""
+) -> Row:
+    return Row(name, "ms", measure, better="less", goals=goals or {}, lacking=_NO_LAYOUT, tenth=tenth)
 
 
-def _catalog_middle(scene: Scene, side: Side) -> Sample:
-    return _fetch(scene, side, path=f"/v2/_catalog?n=100&last=many{scene.scale.repositories // 2000:04}/r0500")
+def _fetch(scene: Scene, side: Side, *, path: str, varied: bool = False) -> Sample:
+    prefix = f"{scene.round}-" if varied else ""
+    return Sample(answer_seconds(f"{side.url}{path}", side.headers, prefix) * 1000)
+
+
+def _catalog_first(scene: Scene, side: Side) -> Sample:
+    return _fetch(scene, side, path="/v2/_catalog?n=100")
+
+
+def _catalog_middle(scene: Scene, side: Side, *, varied: bool = False, shorter: int = 1) -> Sample:
+    last = repository_name("many", scene.scale.repositories // shorter // 2)
+    return _fetch(scene, side, path=f"/v2/_catalog?n=100&last={last}", varied=varied)
 
 
 def _referrers(scene: Scene, side: Side, *, repository: str) -> Sample:

@@ -3,62 +3,13 @@
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
+from typing import Any
 
-from scripts.benchmark.load import Sample
-from scripts.benchmark.scene import Row, Scale
-
-LIMIT: Final = "limit"
-
-
-@dataclass
-class Result:
-    """What was measured of a row: the samples of each side, and why those of others are missing."""
-
-    row: Row
-    name: str
-    group: str
-    samples: dict[str, list[Sample]] = field(default_factory=dict)
-    kinds: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-
-    def add(self, side: str, kind: str, sample: Sample) -> None:
-        """Take a sample of a side, or of the limit."""
-        self.samples.setdefault(side, []).append(sample)
-        self.kinds[side] = kind
-
-    def value(self, side: str) -> float | None:
-        """Return the median of a side's samples."""
-        found = self.samples.get(side)
-        return median(sample.value for sample in found) if found else None
-
-    def p99(self, side: str) -> float | None:
-        """Return the median 99th percentile of a side's samples, in milliseconds."""
-        found = [sample.p99 for sample in self.samples.get(side, []) if sample.p99 is not None]
-        return median(found) if found else None
-
-    def ratio(self, side: str, other: str) -> float | None:
-        """Return how many times better a side is than another."""
-        own, theirs = self.value(side), self.value(other)
-        if not own or not theirs:
-            return None
-        return own / theirs if self.row.better == "more" else theirs / own
-
-    def verdict(self, side: str) -> str:
-        """Return the ratios of a side to all others, each with its goal where there is one."""
-        parts = []
-        for other, kind in self.kinds.items():
-            ratio = self.ratio(side, other)
-            if other == side or kind == "ours" or ratio is None:
-                continue
-            goal = self.row.goals.get(kind)
-            held = "" if goal is None else f" ({'holds' if ratio >= goal else 'MISSES'} {goal:g}x)"
-            parts.append(f"{ratio:.2f}x {other}{held}")
-        return ", ".join(parts)
+from scripts.benchmark.results import LIMIT, Result
+from scripts.benchmark.scene import Scale
+from scripts.benchmark.verdicts import verdict
 
 
 def describe_machine() -> str:
@@ -72,7 +23,7 @@ def describe_machine() -> str:
 
 
 def table(results: Sequence[Result], sides: Sequence[str]) -> str:
-    """Return the table in Markdown: a column for each side, the 99th percentile behind the rate."""
+    """Return the table in Markdown: a column for each side, the 99th percentile behind the rate; then the verdict."""
     columns = [side for side in (*sides, LIMIT) if any(side in result.samples for result in results)]
     lines = [
         "| " + " | ".join(["row", "unit", *columns, "ours is"]) + " |",
@@ -80,8 +31,7 @@ def table(results: Sequence[Result], sides: Sequence[str]) -> str:
     ]
     for result in results:
         cells = [_cell(result, side) for side in columns]
-        best = next((side for side in result.samples if result.kinds[side] == "ours"), sides[0])
-        lines.append("| " + " | ".join([result.name, result.row.unit, *cells, result.verdict(best)]) + " |")
+        lines.append("| " + " | ".join([result.name, result.row.unit, *cells, verdict(result, results)]) + " |")
     return "\n".join(lines)
 
 
@@ -111,6 +61,7 @@ def document(results: Sequence[Result], settings: dict[str, str], scale: Scale, 
             "medians": {side: result.value(side) for side in result.samples},
             "p99_ms": {side: result.p99(side) for side in result.samples},
             "samples": {side: [one.value for one in samples] for side, samples in result.samples.items()},
+            "verdict": verdict(result, results),
             "missing": result.missing,
         }
         for result in results

@@ -43,13 +43,18 @@ QUICK: Final = Scale(
 
 @dataclass
 class Scene:
-    """A run of the whole table. `images` are what the reading rows read, by the side's folder and URL."""
+    """A run of the whole table.
+
+    `images` are what the reading rows read, by the side's URL; `fresh` are the large files that every side is sent in
+    this round, each with its digest.
+    """
 
     scale: Scale
     folder: Path
     programs: list[Program]
     images: dict[str, Image] = field(default_factory=dict)
     round: int = 0
+    fresh: list[tuple[Path, str]] = field(default_factory=list)
 
     def image(self, side: Side) -> Image:
         """Return the small image that was pushed to a side."""
@@ -62,6 +67,10 @@ class Scene:
             if not path.exists():
                 write_large_file(path, self.scale.large_bytes)
         return [(path, renew(path)) for path in paths]
+
+    def mark(self) -> str:
+        """Return a text that belongs to this run and this round alone."""
+        return f"{self.folder.name}-{self.round}"
 
     def layout(self, layers: int, layer_bytes: int) -> Path:
         """Return an OCI layout with an image that nobody has yet."""
@@ -82,7 +91,11 @@ class Row:
     """A line of the table.
 
     `prepare` makes what every side of one round is given; `limit` measures what the machine can do; `goals` are ratios
-    of ours to another kind, or to "limit"; kinds in `lacking` do not offer what is measured. `once` spares the rounds.
+    of ours to another kind, to a side by its name, or to "limit"; kinds in `lacking` do not offer what is measured.
+    `once` spares the rounds. `reach` is a value to be reached whatever others do; with `compares_p99` the slowest
+    answers must be no slower than those of the best peer. `tenth` names the row of a tenth of the entries: this one
+    must take no longer, or `grown` times as long where the answer is so much longer. Nobody can be faster than a limit
+    that is `bounding`.
     """
 
     name: str
@@ -94,6 +107,11 @@ class Row:
     goals: dict[str, float] = field(default_factory=dict)
     lacking: dict[str, str] = field(default_factory=dict)
     once: bool = False
+    reach: float = 0.0
+    compares_p99: bool = False
+    tenth: str = ""
+    grown: float = 1.0
+    bounding: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+ONE_WORKER: Final = "ours x1"
+"""The column of ours with one worker, beside that of its default configuration."""
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 40.0
 
-Kind = Literal["ours", "go", "olareg", "url"]
+Kind = Literal["ours", "go", "olareg", "url", "signer"]
 
 _CONFIG: Final = """\
 version: 0.1

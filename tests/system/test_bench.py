@@ -29,6 +29,9 @@ def test_every_row_can_be_measured(tmp_path):
         assert row["row"] in ran.stdout
         wanted = set() if row["group"] in {"log", "referrers", "issuing"} else {"docker-registry"}
         assert wanted <= row["medians"].keys(), row
+        limited = row["group"] in {"up", "down", "pushes", "images"}
+        assert ("limit" in row["medians"]) == limited, row
+        assert (row["p99_ms"]["ours"] is not None) == (row["unit"] == "1/s"), row
     assert {line.partition(":")[0] for line in ran.stdout.splitlines() if line} >= {"machine", "sides", "configuration"}
     assert not list(tmp_path.glob("bench-*"))
 
