@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -61,6 +62,7 @@ def identify(peer: str, scheme: str, host: str, headers: Mapping[str, str], trus
     return client
 
 
+@lru_cache(maxsize=4096)
 def plain_address(text: str) -> str:
     """Return an address in one spelling; an IPv4 address seen through an IPv6 socket is an IPv4 address."""
     if not _is_address(text):

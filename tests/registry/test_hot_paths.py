@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,8 @@ class Client:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
 
-    def ask(self, method, path, *lines, body=b"", expected=b"200"):
-        head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""])
+    def ask(self, method, path, *more, lines=(), body=b"", expected=b"200"):
+        head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, *more, "", ""])
         self.socket.sendall(head.encode() + body)
         answer = b""
         while b"\r\n\r\n" not in answer:
@@ -85,6 +86,13 @@ class Client:
         data = self.socket.recv(1 << 16)
         assert data, "the registry has closed the connection"
         return data
+
+    def upload(self, name, content):
+        """Push as clients do: open an upload, and close it with all bytes."""
+        head = self.ask("POST", f"/v2/{name}/blobs/uploads/", "Content-Length: 0", expected=b"202")
+        path = re.search(rb"(?i)location: (?:http://[^/]+)?(\S+)", head)[1].decode()
+        self.ask("PUT", f"{path}?digest={content.digest}", f"Content-Length: {len(content.body)}",
+                 body=content.body, expected=b"201")  # fmt: skip
 
     def push(self, name, content):
         self.ask("POST", f"/v2/{name}/blobs/uploads/?digest={content.digest}", f"Content-Length: {len(content.body)}",
@@ -133,12 +141,19 @@ def paths(port):
     }
 
 
-def ways(method, path):
-    """Return for both ways the lines of requests: the same each time goes by the express lane, another the long way."""
-    return {
-        "again": [(method, path, "Accept: */*")] * (WARM_UPS + REQUESTS),
-        "anew": [(method, path, "Accept: */*", f"X-Number: {i:06}") for i in range(WARM_UPS + REQUESTS)],
-    }
+def hot_paths(port):
+    """Return for each path what is asked again and again, the first of it to warm up.
+
+    The same request goes by the express lane, another the long way. One at a time, so each push is synced by itself.
+    """
+    found = {}
+    for name, (method, path) in paths(port).items():
+        again, anew = (method, path, "Accept: */*"), [(f"X-Number: {i:06}",) for i in range(WARM_UPS + REQUESTS)]
+        found[f"{name}, again"] = [partial(Client.ask, method=method, path=path, lines=again[2:])] * len(anew)
+        found[f"{name}, anew"] = [partial(Client.ask, method=method, path=path, lines=again[2:] + one) for one in anew]
+    blobs = [blob(1000) for _ in range(WARM_UPS + REQUESTS)]
+    found["small blob pushed"] = [partial(Client.upload, name="team/app", content=one) for one in blobs]
+    return found
 
 
 def settle():
@@ -167,22 +182,21 @@ def test_no_path_needs_more_python_calls_than_recorded(tmp_path):
     result = tmp_path / "calls"
     found = {}
     with registry(tmp_path, [sys.executable, "-c", COUNTING, result]) as (process, port):
-        table = paths(port)
+        table = hot_paths(port)
         settle()
         client = Client(port)
-        for name, (method, path) in table.items():
-            for way, requests in ways(method, path).items():
-                for request in requests[:WARM_UPS]:
-                    client.ask(*request)
-                process.send_signal(signal.SIGUSR1)
-                settle()
-                for request in requests[WARM_UPS:]:
-                    client.ask(*request)
-                result.unlink(missing_ok=True)
-                process.send_signal(signal.SIGUSR2)
-                while not (result.exists() and result.read_text()):
-                    assert process.poll() is None
-                found[f"{name}, {way}"] = round(int(result.read_text()) / REQUESTS)
+        for name, requests in table.items():
+            for request in requests[:WARM_UPS]:
+                request(client)
+            process.send_signal(signal.SIGUSR1)
+            settle()
+            for request in requests[WARM_UPS:]:
+                request(client)
+            result.unlink(missing_ok=True)
+            process.send_signal(signal.SIGUSR2)
+            while not (result.exists() and result.read_text()):
+                assert process.poll() is None
+            found[name] = round(int(result.read_text()) / REQUESTS)
         client.socket.close()
     counted("python calls", found)
 
@@ -205,17 +219,16 @@ def test_no_path_needs_more_system_calls_than_recorded(tmp_path):
     ]
     marks = {}
     with registry(tmp_path, command) as (_, port):
-        table = paths(port)
+        table = hot_paths(port)
         settle()
         client = Client(port)
-        for name, (method, path) in table.items():
-            for way, requests in ways(method, path).items():
-                for request in requests[:WARM_UPS]:
-                    client.ask(*request)
-                before = lines_when_quiet(traced)
-                for request in requests[WARM_UPS:]:
-                    client.ask(*request)
-                marks[f"{name}, {way}"] = (before, lines_when_quiet(traced))
+        for name, requests in table.items():
+            for request in requests[:WARM_UPS]:
+                request(client)
+            before = lines_when_quiet(traced)
+            for request in requests[WARM_UPS:]:
+                request(client)
+            marks[name] = (before, lines_when_quiet(traced))
         client.socket.close()
     lines = traced.read_text().splitlines()
     counted(
