@@ -209,10 +209,17 @@ def give_name(written: Written, expected: Expected = ANYTHING) -> None:
 
 def make_if_missing(path: Path, data: bytes) -> None:
     """Write a small file where there is none, unless that cannot be; it need not last."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb", buffering=0) as file:
-            file.write(data)
+        try:
+            handle = os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, flags, 0o666)
+        try:
+            write_all(handle, data, 0)
+        finally:
+            os.close(handle)
 
 
 def remove_folder(folder: Path) -> None:

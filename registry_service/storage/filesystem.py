@@ -219,7 +219,7 @@ class FilesystemDriver:
     def _open_end(self, key: str, offset: int, *, wait: bool) -> Iterator[int]:
         """Open a file that ends at an offset, in nobody's way; one that begins is made."""
         path = self._path(key)
-        if offset == 0:
+        if offset == 0 and not path.parent.is_dir():
             # Nothing of an append is durable, and its own folder need not be; those above it are others' as well.
             make_folder(path.parent.parent)
             path.parent.mkdir(exist_ok=True)
@@ -294,10 +294,10 @@ class FilesystemDriver:
     def _delete(self, key: str, durable: bool) -> None:
         path = self._path(key)
         with not_found(key):
-            if path.is_dir():
-                self._delete_folder(path)
-            else:
+            try:
                 path.unlink()
+            except IsADirectoryError:
+                self._delete_folder(path)
         if durable:
             sync_folder(path.parent)
 
