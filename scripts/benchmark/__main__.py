@@ -62,7 +62,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes and one short round: does it work at all?")
     parser.add_argument("--only", action="append", default=[], metavar="GROUP", help="these groups of rows")
     parser.add_argument("--json", type=lambda text: Path(text).resolve(), metavar="FILE", help="write all there, too")
-    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="where images are kept meanwhile; 10 GiB or more")
+    parser.add_argument(
+        "--folder", type=_folder, metavar="FOLDER", help="where images are kept meanwhile; 10 GiB or more"
+    )
     parser.add_argument(
         "--workers", type=int, default=min(os.cpu_count() or 1, _MOST_WORKERS), metavar="N",
         help="worker processes of ours, beside which there is a column with one; default: the registry's own",
@@ -72,6 +74,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     if unknown:
         parser.error(f"there is no group {', '.join(sorted(unknown))}")
     return options
+
+
+def _folder(text: str) -> Path:
+    if not os.access(text, os.W_OK | os.X_OK) or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder that can be written to")
+    return Path(text)
 
 
 def _program(text: str) -> Program:

@@ -42,6 +42,8 @@ def test_every_row_can_be_measured(tmp_path):
         (["--only", "nothing"], "there is no group nothing"),
         (["nonsense"], "must be NAME=PATH or NAME=URL"),
         (["other=/nowhere/at/all"], "/nowhere/at/all is no program"),
+        (["--folder", "/nowhere"], "/nowhere is no folder that can be written to"),
+        (["--folder", __file__], "is no folder that can be written to"),
     ],
 )
 def test_a_command_line_that_cannot_be_used(arguments, reason):
