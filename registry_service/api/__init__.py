@@ -31,6 +31,7 @@ class Route:
     writes: bool = False
 
 
+# In the order in which the router tries them: what is asked for most comes first.
 ROUTES: Final = (
     Route("GET", "/", ops.health, Need.NOTHING),
     Route("HEAD", "/", ops.health, Need.NOTHING),
@@ -38,11 +39,6 @@ ROUTES: Final = (
     Route("HEAD", "/v2/", ops.ping, Need.LOGIN),
     Route("GET", "/v2", ops.ping, Need.LOGIN),
     Route("GET", "/v2/_catalog", listing.get_catalog, Need.CATALOG),
-    Route("GET", "/v2/_oci/ext/discover", extensions.discover, Need.LOGIN),
-    Route("GET", "/v2/{name:.+}/_oci/ext/discover", extensions.discover, Need.PULL),
-    Route("GET", f"/v2/{{name:.+}}/{extensions.TAGS}", extensions.list_tags, Need.PULL),
-    Route("GET", "/v2/{name:.+}/tags/list", listing.get_tags, Need.PULL),
-    Route("GET", "/v2/{name:.+}/referrers/{digest:[^/]+}", listing.get_referrers, Need.PULL),
     Route("GET", _MANIFEST, manifests.get_manifest, Need.PULL),
     Route("HEAD", _MANIFEST, manifests.get_manifest, Need.PULL),
     Route("PUT", _MANIFEST, manifests.put_manifest, Need.PUSH, writes=True),
@@ -57,6 +53,11 @@ ROUTES: Final = (
     Route("GET", _BLOB, blobs.get_blob, Need.PULL),
     Route("HEAD", _BLOB, blobs.get_blob, Need.PULL),
     Route("DELETE", _BLOB, blobs.delete_blob, Need.DELETE, writes=True),
+    Route("GET", "/v2/_oci/ext/discover", extensions.discover, Need.LOGIN),
+    Route("GET", "/v2/{name:.+}/_oci/ext/discover", extensions.discover, Need.PULL),
+    Route("GET", f"/v2/{{name:.+}}/{extensions.TAGS}", extensions.list_tags, Need.PULL),
+    Route("GET", "/v2/{name:.+}/tags/list", listing.get_tags, Need.PULL),
+    Route("GET", "/v2/{name:.+}/referrers/{digest:[^/]+}", listing.get_referrers, Need.PULL),
 )
 
 

@@ -69,7 +69,7 @@ def differs(path: Path, expected: Expected) -> bool:
         return expected is not None
 
 
-def read_at_once(path: Path) -> bytes | None:
+def read_at_once(path: str) -> bytes | None:
     """Return the bytes of a small file that are in memory, None when reading them would wait for a disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

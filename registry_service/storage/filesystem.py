@@ -76,6 +76,7 @@ class FilesystemDriver:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._root_text = f"{root}/"  # what is asked for often takes texts: making a Path costs as much as a stat
         root.mkdir(parents=True, exist_ok=True)
         self._folders = _Folders()
         self._writer = Writer(root)
@@ -87,7 +88,7 @@ class FilesystemDriver:
             remove_folder(left_by_a_crash)
         probe = root / f".probe-{uuid.uuid4()}{TEMPORARY_SUFFIX}"
         probe.write_bytes(b"probe")
-        self._answers_at_once = read_at_once(probe) == b"probe"
+        self._answers_at_once = read_at_once(str(probe)) == b"probe"
         probe.unlink()
 
     async def stat(self, key: str) -> Stat:
@@ -100,7 +101,7 @@ class FilesystemDriver:
         """See Driver."""
         if self._answers_at_once:
             with not_found(key):
-                data = read_at_once(self._path(key))
+                data = read_at_once(self._root_text + key)
             if data is not None:
                 return data
         return await asyncio.to_thread(self._read, key)
@@ -153,12 +154,12 @@ class FilesystemDriver:
         if isinstance(known, tuple):
             listed = self._folders.get(key)
             return listed[0] if listed is not None and listed[1] == known and self.unchanged(listed[0]) else None
-        path = str(self._path(key))
+        path = self._root_text + key
         if not self._answers_at_once:
             return None
         try:
             found = os.stat(path)  # noqa: PTH116 - the path of a mark is a string, for it is looked at often
-            same = found.st_size == known if isinstance(known, int) else read_at_once(Path(path)) == known
+            same = found.st_size == known if isinstance(known, int) else read_at_once(path) == known
         except OSError:
             return None
         return settled_mark(path, found) if same else None
@@ -185,7 +186,7 @@ class FilesystemDriver:
 
     def _stat(self, key: str) -> Stat:
         with not_found(key):
-            result = self._path(key).stat()
+            result = os.stat(self._root_text + key)  # noqa: PTH116 - asked for often
         if stat.S_ISDIR(result.st_mode):
             raise KeyNotFound(key)
         return Stat(result.st_size, result.st_mtime)
@@ -280,7 +281,7 @@ class FilesystemDriver:
         return [self._names(folder) if names is None else names for folder, names in pairs]
 
     def _names(self, folder: str) -> tuple[str, ...]:
-        path = str(self._path(folder))
+        path = self._root_text + folder
         try:
             mark = settled_mark(path, os.stat(path)) if self._answers_at_once else None  # noqa: PTH116
             with os.scandir(path) as entries:
