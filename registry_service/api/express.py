@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
-from registry_service.api.requests import address_of, client_address, connection_address
+from registry_service.api.requests import TRUSTED, address_of, client_address, connection_address
 from registry_service.auth import TokenAuth
 from registry_service.chains import TokenRefused
 from registry_service.registry import Witness
@@ -105,7 +105,8 @@ class Express:
         if response.status not in _STATUSES or not response.keep_alive or raw in self._answers:
             return False
         # The line in the log names the other end of the connection, so that must be the client.
-        return self._has_been_seen(raw) and client_address(request) == connection_address(request)
+        is_direct = not request.app[TRUSTED] or client_address(request) == connection_address(request)
+        return is_direct and self._has_been_seen(raw)
 
     def learn(self, request: web.Request, response: web.Response, log: LineTemplate | None) -> None:
         """Remember an answer that is wanted, if it holds."""

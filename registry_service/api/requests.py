@@ -126,10 +126,10 @@ def client_address(request: web.Request) -> str:
     """Return `address:port` of the other end, an IPv6 address in brackets; no port behind a proxy."""
     known = request.get(ADDRESS)
     if known is None:
-        peer, _ = _peer(request)
-        known = client_of(request).address
-        if known == plain_address(peer):
-            known = connection_address(request)
+        known = connection_address(request)
+        if request.app[TRUSTED]:
+            behind = client_of(request).address
+            known = known if behind == plain_address(_peer(request)[0]) else behind
         request[ADDRESS] = known
     return known
 
