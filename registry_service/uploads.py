@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES: Final = 1 << 20
 """Bytes that are hashed and written at a time: enough that a thread hop costs nothing beside them."""
-_AT_ONCE_BYTES: Final = 16 << 10
+_AT_ONCE_BYTES: Final = 128 << 10
 """Hashing so much takes less than a thread hop."""
 _REMEMBERED_HASHES: Final = 256
 _CANONICAL: Final = "sha256"
@@ -241,8 +241,11 @@ class Uploads:
         hashes = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
         key = layout.upload_data(upload.repository, upload.id)
         with _refused():
-            async for chunk in self._driver.stream(key, 0, upload.offset):
-                await asyncio.to_thread(_update_all, list(hashes.values()), chunk)
+            if upload.offset <= _AT_ONCE_BYTES:
+                _update_all(list(hashes.values()), (await self._driver.read(key))[: upload.offset])
+            else:
+                async for chunk in self._driver.stream(key, 0, upload.offset):
+                    await asyncio.to_thread(_update_all, list(hashes.values()), chunk)
         return {algorithm: Digest(algorithm, one.hexdigest()) for algorithm, one in hashes.items()}
 
 

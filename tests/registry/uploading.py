@@ -50,6 +50,11 @@ class Watched(MemoryDriver):
         async for chunk in super().stream(key, start, length):
             yield chunk
 
+    async def read(self, key):
+        data = await super().read(key)
+        self.bytes_read += len(data) if key.endswith("/data") else 0
+        return data
+
     async def append(self, key, offset, data):
         data = b"".join(parts_of(data))
         fitting = data[: self.room]
