@@ -26,6 +26,7 @@ _MOST_TOGETHER: Final = 64
 _AGAIN_SECONDS: Final = 0.005
 _LITTLE_BYTES: Final = 64 << 20
 """What a disk writes in a fraction of a second."""
+_UNKNOWN_BYTES: Final = 1 << 60
 _FIRST_RELEASE: Final = (5, 8)
 _FILE_SYSTEMS: Final = frozenset({"btrfs", "ext3", "ext4", "f2fs", "xfs"})
 _WAITING: Final = re.compile(rb"^(?:Dirty|Writeback): +(\d+) kB$", re.MULTILINE)
@@ -75,16 +76,31 @@ class Writer:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
-                errors = await asyncio.to_thread(run_together, [steps for steps, _ in group], self._disk.sync)
-                for number, (_, done) in enumerate(group):
-                    if done.done():
-                        continue
-                    if number in errors:
-                        done.set_exception(errors[number])
-                    else:
-                        done.set_result(None)
+                await self._run_group(group)
         finally:
             self._running = None
+
+    async def _run_group(self, group: Sequence[tuple[Steps, asyncio.Future[None]]]) -> None:
+        errors: Mapping[int, BaseException] = {}
+        try:
+            errors = await asyncio.to_thread(run_together, [steps for steps, _ in group], self._disk.sync)
+        except BaseException as error:
+            errors = dict.fromkeys(range(len(group)), error)  # nobody shall wait for ever, whatever this is
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for number, (_, done) in enumerate(group):
+                if not done.done():
+                    _tell(done, errors.get(number))
+
+
+def _tell(done: asyncio.Future[None], error: BaseException | None) -> None:
+    if error is None:
+        done.set_result(None)
+    elif isinstance(error, asyncio.CancelledError):
+        done.cancel()
+    else:
+        done.set_exception(error)
 
 
 def run_together(
@@ -157,8 +173,12 @@ def sync_folders(waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
 
 
 def waiting_bytes() -> int:
-    """Return how many bytes wait to be written, to all disks of the machine."""
-    return sum(map(int, _WAITING.findall(Path("/proc/meminfo").read_bytes()))) << 10
+    """Return how many bytes wait to be written, to all disks of the machine; many where that is not told."""
+    try:
+        found = _WAITING.findall(Path("/proc/meminfo").read_bytes())
+    except OSError:
+        found = []
+    return sum(map(int, found)) << 10 if found else _UNKNOWN_BYTES
 
 
 def tells_of_errors(root: Path) -> bool:

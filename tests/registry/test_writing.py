@@ -157,5 +157,24 @@ def test_whole_file_systems_are_synced_only_where_their_errors_are_told(
     assert writing.tells_of_errors(tmp_path) is expected
 
 
+async def test_nobody_waits_for_ever_when_something_unforeseen_happens(tmp_path, monkeypatch):
+    writer = await asyncio.to_thread(Writer, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "run_together", lambda writes, sync: 1 / 0)
+        calls = [writer.run(lambda: steps([], "a", 1)) for _ in range(2)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [ZeroDivisionError] * 2
+    await writer.run(lambda: steps([], "a", 1))
+    writer.close()
+
+
+def test_much_waits_where_the_system_does_not_tell(monkeypatch):
+    def missing(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", missing)
+    assert writing.waiting_bytes() > 1 << 40
+
+
 def test_what_waits_to_be_written_is_counted_in_bytes():
     assert 0 <= writing.waiting_bytes() < 1 << 40
