@@ -19,7 +19,8 @@ can serve what the other wrote:
     cangku/
         outbox.sqlite3                                         ours: events that are not delivered yet
         sources/<ab>/<hex>.<number>                            ours: a repository that (once) held the blob
-        uploads/<uuid>.<number>                                ours: when an upload began, and in which repository
+        uploads/<uuid>.<number>                                ours: when an upload began, and in which repository; this
+                                                               note becomes one of the sources when the upload ends
 
 A link holds a canonical (sha256) digest and nothing else, not even a line end. The link of a sha512 name holds the
 sha256 digest under which the bytes are kept.

@@ -95,7 +95,7 @@ class Registry:
         folder = layout.sources(digest)
         keys = [key for key in await self.driver.children(folder) if key.startswith(f"{digest.hex}.")]
         for key in keys[:_MOST_SOURCES]:
-            name = (await self.driver.read(f"{folder}/{key}")).decode("ascii", "replace")
+            name = (await self.driver.read(f"{folder}/{key}")).decode("ascii", "replace").rpartition(" ")[2]
             if may_pull(name) and await self._has_content(layout.layer_link(name, digest)):
                 return name
         return None

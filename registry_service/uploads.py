@@ -286,8 +286,10 @@ def _move(upload: Upload, digest: Digest, canonical: Digest) -> Move:
         upload.offset,
         tail=upload.tail,
         beside=layer_links(name, digest, canonical),
+        # The note of the upload's begin becomes that of where the blob can be found.
+        renamed={layout.upload_begun(name, upload.id): layout.source(canonical, name)},
         hints=source_notes(name, digest, canonical),
-        leaves=_traces(upload),
+        leaves=[layout.upload(name, upload.id)],
     )
 
 

@@ -57,8 +57,9 @@ class Move:
     """Appended bytes that get their place for good: `size` of them, from one key to another.
 
     `tail` are the last of them, not appended yet; where they are all, there is nothing under `source`. The small keys
-    `beside` become durable with them. What follows is not made durable: `hints`, small keys that are made where there
-    are none, and the removal of `leaves`, keys and folders.
+    `beside` become durable with them. What follows is not made durable: `renamed`, keys that get another name and
+    replace what had it, `hints`, small keys that are made where there are none, and the removal of `leaves`, keys and
+    folders. Renaming is cheaper for a disk than making one file and removing another.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Move:
     size: int
     tail: bytes | bytearray = b""
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, bytes] = field(default_factory=dict)
     leaves: Sequence[str] = ()
 
@@ -108,7 +110,7 @@ class Driver(Protocol):
 
         All becomes durable together, which is cheaper than one by one. A crash before the return may leave any of it.
         Raises WrongOffset when the source holds another number of bytes, and KeyNotFound when it is not there; likewise
-        when `leaves` are given and none of them is there. Once it has begun, no append can reach the bytes any more.
+        when `renamed` or `leaves` are given and none of them is there. Once it has begun, no append can reach the bytes any more.
         """
 
     async def children(self, folder: str) -> list[str]:

@@ -222,6 +222,18 @@ def make_if_missing(path: Path, data: bytes) -> None:
             os.close(handle)
 
 
+def is_renamed(before: Path, after: Path) -> bool:
+    """Give a file another name, also in a folder that is to be made; return whether it was there."""
+    for _ in range(2):
+        with suppress(FileNotFoundError):
+            before.rename(after)
+            return True
+        if after.parent.is_dir():
+            return False
+        after.parent.mkdir(parents=True, exist_ok=True)
+    return False
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder with everything below it; what cannot be removed stays."""
     try:

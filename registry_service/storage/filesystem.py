@@ -40,6 +40,7 @@ from registry_service.storage.files import (
     differs,
     full,
     give_name,
+    is_renamed,
     identity,
     is_unfinished,
     length_of,
@@ -245,10 +246,12 @@ class FilesystemDriver:
                     for one in beside:
                         give_name(one)
             yield Unsynced(folders=changed)
+        found = [is_renamed(self._path(before), self._path(after)) for before, after in move.renamed.items()]
         for key, data in move.hints.items():
             make_if_missing(self._path(key), data)
-        if move.leaves and not [key for key in move.leaves if self._is_removed(key)]:
-            raise KeyNotFound(move.leaves[0])
+        found += [self._is_removed(key) for key in move.leaves]
+        if found and not any(found):
+            raise KeyNotFound(move.source)
 
     @contextmanager
     def _source(self, move: Move, target: Path) -> Iterator[Written | None]:

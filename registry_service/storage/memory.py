@@ -64,15 +64,18 @@ class MemoryDriver:
         if present != move.size:
             raise WrongOffset(present)
         left = [one for one in self._items if _is_below(one, move.leaves) and one != move.source]
+        renamed = {before: after for before, after in move.renamed.items() if before in self._items}
         self._items[move.target] = self._items.pop(move.source)
         for key, data in move.beside.items():
             await self.write(key, data)
+        for before, after in renamed.items():
+            self._items[after] = self._items.pop(before)
         for key, data in move.hints.items():
             self._items.setdefault(key, (bytearray(data), time.time()))
         for key in left:
             del self._items[key]
-        if move.leaves and not left:
-            raise KeyNotFound(move.leaves[0])
+        if (move.renamed or move.leaves) and not renamed and not left:
+            raise KeyNotFound(move.source)
 
     async def children(self, folder: str) -> list[str]:
         """See Driver."""

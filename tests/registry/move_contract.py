@@ -54,6 +54,22 @@ class MoveContract:
         with pytest.raises(KeyNotFound):
             await driver.move(Move("a/up", "b/data", 1000, tail=content(10)))
 
+    async def test_a_key_may_get_another_name_and_place(self, driver):
+        for key, data in (("n/a", b"one"), ("n/b", b"two"), ("m/b", b"old")):
+            await driver.write(key, data)
+        await driver.append("a/up", 0, b"x")
+        renamed = {"n/a": "k/l/a", "n/b": "m/b", "n/none": "k/none"}
+        await driver.move(Move("a/up", "b/data", 1, renamed=renamed, hints={"k/l/a": b"hint", "k/none": b"hint"}))
+        assert [await driver.read(key) for key in ("k/l/a", "m/b", "k/none")] == [b"one", b"two", b"hint"]
+        assert await driver.children("n") == []
+
+    async def test_of_moves_that_rename_the_same_one_wins(self, driver):
+        await driver.write("n/a", b"note")
+        moves = [Move(f"up/{i}", f"b/{i}", 1, tail=b"x", renamed={"n/a": f"m/{i}/a"}) for i in range(5)]
+        results = await asyncio.gather(*map(driver.move, moves), return_exceptions=True)
+        assert [type(result) for result in results].count(KeyNotFound) == 4
+        assert await driver.read(f"m/{results.index(None)}/a") == b"note"
+
     async def test_hints_are_made_where_there_are_none(self, driver):
         await driver.write("h/old", b"old")
         await driver.append("a/up", 0, b"x")
