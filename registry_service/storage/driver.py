@@ -110,7 +110,8 @@ class Driver(Protocol):
 
         All becomes durable together, which is cheaper than one by one. A crash before the return may leave any of it.
         Raises WrongOffset when the source holds another number of bytes, and KeyNotFound when it is not there; likewise
-        when `renamed` or `leaves` are given and none of them is there. Once it has begun, no append can reach the bytes any more.
+        when `renamed` or `leaves` are given and none of them is there. Once it has begun, no append can reach the
+        bytes any more.
         """
 
     async def children(self, folder: str) -> list[str]:
