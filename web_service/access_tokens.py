@@ -10,18 +10,21 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from web_service.accounts import User, load_user
 from web_service.actors import Actor
 from web_service.administrators import change
 from web_service.audit import record
+from web_service.cache import Cache
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Refused
 from web_service.limits import Limits, check_limits, from_text, to_text
 from web_service.models import AccessTokenRow, UserRow
 from web_service.opaque import HINT, Kind, hash_secret, new_secret
 from web_service.roles import RuleDraft
+from web_service.unchanged import Unchanged
 from web_service.users import add_robot, user_row
 
 DAY: Final = 24 * 3600
@@ -31,6 +34,7 @@ MOST_TOKENS: Final = 200
 _NAME = re.compile(r"\w[\w .@+-]{0,63}")
 _USED_SECONDS: Final = 60
 """How exactly the last use is known: nobody needs a write for each of fifty layers."""
+_MOST_NOTED: Final = 4096
 
 
 class Api(StrEnum):
@@ -87,6 +91,8 @@ class AccessTokens:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._found = Unchanged[Found](database)
+        self._noted = Cache[tuple[int, str]](_MOST_NOTED)
 
     async def of_user(self, user_id: int) -> list[AccessToken]:
         """Return the tokens of one owner, by name."""
@@ -125,15 +131,20 @@ class AccessTokens:
 
     async def find(self, secret: str, address: str) -> Found | None:
         """Return whose secret it is, also when the account is closed, and note the use; None for no valid token."""
-        now = int(self._clock())
-        found = await self._database.read(_find, hash_secret(secret), now)
-        if found and found.user.enabled and _is_news(found.token, now, address):
+        now, secret_hash = int(self._clock()), hash_secret(secret)
+        found = await self._found.get(secret_hash, partial(_find, secret_hash))
+        if found is None or 0 < found.token.expires <= now:
+            return None
+        if found.user.enabled and self._is_news(found.token, now, address):
             await self._database.write(_note_use, found.token.id, now, address)
+            self._noted.put(found.token.id, (now, address))
         return found
 
-
-def _is_news(token: AccessToken, now: int, address: str) -> bool:
-    return now - token.last_used >= _USED_SECONDS or token.last_address != address
+    def _is_news(self, token: AccessToken, now: int, address: str) -> bool:
+        """Return whether a use is to be noted: what this process noted last is newer than the token as it was read."""
+        noted = self._noted.get(token.id)
+        last_used, last_address = noted or (token.last_used, token.last_address)
+        return now - last_used >= _USED_SECONDS or last_address != address
 
 
 def _token(row: AccessTokenRow, owner: str) -> AccessToken:
@@ -238,9 +249,9 @@ def _revoke(user_id: int, token_id: int, by: Actor) -> AccessToken:
     return token
 
 
-def _find(secret_hash: str, now: int) -> Found | None:
+def _find(secret_hash: str) -> Found | None:
     row: AccessTokenRow | None = AccessTokenRow.get_or_none(AccessTokenRow.secret_hash == secret_hash)
-    if row is None or 0 < row.expires <= now:
+    if row is None:
         return None
     user = load_user(user_row(row.user_id))
     return Found(user, _token(row, user.name))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -36,6 +37,7 @@ from web_service.doorkeeper import Doorkeeper
 from web_service.errors import Unavailable
 from web_service.events import Events
 from web_service.groups import Groups
+from web_service.guests import Guests
 from web_service.keys import read_pair
 from web_service.parts import Parts, Settings
 from web_service.refresh_tokens import RefreshTokens
@@ -117,6 +119,8 @@ async def serve(app: web.Application, address: str, where: str) -> None:
     try:
         await runner.setup()
         site = await _listen(runner, address, where)
+        gc.collect()
+        gc.freeze()  # what is there now stays: to look through it again and again would hold up requests
         _log.info("registry-web ready", extra=logs.fields(address=address, version=version("cangku")))
         await stop.wait()
         _log.info("registry-web stops; requests in flight are finished")
@@ -176,6 +180,7 @@ async def _open_parts(settings: Settings) -> AsyncIterator[Parts]:
             refresh_tokens,
             audit,
             Doorkeeper(audit),
+            Guests(),
             asked,
             Simulation(database, asked),
             Sessions(database, config.sessions.lifetime),

@@ -86,8 +86,10 @@ class AskedFor:
         """Count; it is written by the next `flush`."""
         day = int(self._clock()) // DAY
         for one in asked:
-            if (day, one) in self._waiting or (len(self._waiting) < _MOST_WAITING and self._today.keeps(day, one)):
-                self._waiting[day, one] += 1
+            key = (day, one)
+            times = self._waiting.get(key, 0)
+            if times or (len(self._waiting) < _MOST_WAITING and self._today.keeps(day, one)):
+                self._waiting[key] = times + 1
 
     async def flush(self) -> int:
         """Write what was counted and return how many lines that were. What cannot be written waits on."""

@@ -104,15 +104,17 @@ def _translations(name: str, folder: Path) -> Translations:
 
 def _known(wish: str) -> str | None:
     """Return our code for a language tag: zh, zh-Hans and zh-CN are the same to us."""
-    wanted = wish.strip().lower().replace("_", "-")
-    if not wanted:
+    if not wish:
         return None
+    wanted = wish.strip().lower().replace("_", "-")
     exact = {code.lower(): code for code in NAMES}
     primary = {code.lower().partition("-")[0]: code for code in NAMES}
     return exact.get(wanted) or primary.get(wanted.partition("-")[0])
 
 
 def _accepted(header: str) -> list[str]:
+    if not header:
+        return []
     weighted: list[tuple[float, str]] = []
     for part in header.split(",")[:20]:
         tag, _, parameter = part.partition(";")

@@ -13,6 +13,7 @@ from web_service.db import Database
 from web_service.doorkeeper import Doorkeeper
 from web_service.events import Events
 from web_service.groups import Groups
+from web_service.guests import Guests
 from web_service.i18n import Languages
 from web_service.refresh_tokens import RefreshTokens
 from web_service.roles import Roles
@@ -53,6 +54,7 @@ class Parts:
     refresh_tokens: RefreshTokens
     audit: Audit
     doorkeeper: Doorkeeper
+    guests: Guests
     asked: AskedFor
     simulation: Simulation
     sessions: Sessions

@@ -10,6 +10,7 @@ import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from web_service.errors import TooManyFailures
@@ -147,7 +148,9 @@ class Throttle:
         """Forget the failures of this user from this address, which a lock of the name does not keep out for now."""
         place = place_of(address)
         self._of_both.forget((name, place))
-        known = self._known.setdefault(name, deque(maxlen=_MOST_KNOWN))
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = deque(maxlen=_MOST_KNOWN)
         if place not in known:
             known.append(place)
         self._known.move_to_end(name)
@@ -155,6 +158,7 @@ class Throttle:
             self._known.popitem(last=False)
 
 
+@lru_cache(maxsize=_MOST_ENTRIES)
 def place_of(address: str) -> str:
     """Return what counts as one address: the /64 of IPv6, and IPv4 however it is written."""
     try:

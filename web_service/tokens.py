@@ -7,28 +7,33 @@ header carries its key id, of the kind that the registry looks up (`tokens.keyid
 """
 
 import asyncio
-import base64
+import json
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import jwt
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shared.tokens import LEEWAY_SECONDS, Claims, Scope, algorithms_of, public_jwk
+from web_service.cache import Cache
 from web_service.keygen import key_usage, signature_hash
-from web_service.keys import KeyNaming, KeyPair, PrivateKey, key_id, may_sign_certificates
+from web_service.keys import KeyNaming, KeyPair, key_id, may_sign_certificates
+from web_service.signers import ConfiguredKey, Leaf, Signer, x5c_entry
 
 _ROTATION: Final = timedelta(hours=12)
 _OVERLAP: Final = timedelta(hours=12)
 """How much longer than its use a token key is valid: more than any token lives, and room for slow clocks."""
 _SKEW: Final = timedelta(minutes=5)
+_LEAF_NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry token key")])
+_NEVER: Final = float("inf")
+_OF_ONE_TOKEN: Final = frozenset({"nbf", "iat", "exp", "jti"})
+_MOST_KEPT: Final = 1024
+_LONGEST_KEPT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,15 @@ class Issued:
     expires_in: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Signer:
-    key: PrivateKey
-    algorithm: str
-    header: dict[str, Any]
-    replace_at: datetime | None
+class _Said(NamedTuple):
+    """What a token says but for when, by whom and to whom: see Claims."""
+
+    subject: str
+    access: tuple[Scope, ...]
+    client_address: str
+    readable: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    limited: bool
 
 
 class TokenIssuer:
@@ -70,6 +78,7 @@ class TokenIssuer:
         self._pair = pair
         self._clock = clock
         self._signer = self._new_signer()
+        self._kept = Cache[str](_MOST_KEPT)
 
     def jwks(self) -> dict[str, Any]:
         """Return the public half of the configured key as a JSON Web Key Set (RFC 7517): what a registry may trust."""
@@ -88,44 +97,51 @@ class TokenIssuer:
         limited: bool = False,
     ) -> Issued:
         """Return a token that lets `subject` do what `access` lists; see Claims for the others."""
-        now = int(self._clock())
-        claims = Claims(
-            issuer=self.issuer,
-            audience=(self.audience,),
-            subject=subject,
-            not_before=now - LEEWAY_SECONDS,
-            issued_at=now,
-            expires_at=now + self.lifetime,
-            token_id=str(uuid.uuid4()),
-            access=tuple(access),
-            client_address=client_address,
-            readable=tuple(readable),
-            unreadable=tuple(unreadable),
-            limited=limited,
-        )
+        now, token_id = int(self._clock()), secrets.token_hex(16)
+        said = _Said(subject, tuple(access), client_address, tuple(readable), tuple(unreadable), limited)
+        lasting = self._lasting(said)
+        times = f'"nbf":{now - LEEWAY_SECONDS},"iat":{now},"exp":{now + self.lifetime}'
+        payload = f'{lasting},{times},"jti":"{token_id}"}}'.encode()
         signer = self._current(now)
-        if isinstance(signer.key, rsa.RSAPrivateKey):  # several milliseconds, too long for the event loop
-            token = await asyncio.to_thread(_sign, signer, claims)
-        else:
-            token = _sign(signer, claims)
-        return Issued(token, claims.token_id, now, self.lifetime)
+        # What is slow takes several milliseconds, too long for the event loop.
+        token = await asyncio.to_thread(signer.sign, payload) if signer.is_slow else signer.sign(payload)
+        return Issued(token, token_id, now, self.lifetime)
 
-    def _current(self, now: int) -> _Signer:
-        replace_at = self._signer.replace_at
-        if replace_at is not None and datetime.fromtimestamp(now, UTC) >= replace_at:
+    def _lasting(self, said: _Said) -> str:
+        """Return what is the same in every token that says the same: its claims but for times and id, still open."""
+        kept = self._kept.get(said)
+        if kept is None:
+            claims = Claims(
+                issuer=self.issuer,
+                audience=(self.audience,),
+                not_before=0,
+                issued_at=0,
+                expires_at=0,
+                token_id="",
+                **said._asdict(),
+            ).to_json()
+            lasting = {key: value for key, value in claims.items() if key not in _OF_ONE_TOKEN}
+            kept = json.dumps(lasting, separators=(",", ":")).removesuffix("}")
+            if len(kept) <= _LONGEST_KEPT:
+                self._kept.put(said, kept)
+        return kept
+
+    def _current(self, now: int) -> Signer:
+        if now >= self._signer.replace_at:
             self._signer = self._new_signer()
         return self._signer
 
-    def _new_signer(self) -> _Signer:
+    def _new_signer(self) -> Signer:
         now = datetime.fromtimestamp(int(self._clock()), UTC)
         certificate = self._pair.usable_certificate(now)
         if certificate is None:
-            return _direct(self._pair.key, {"kid": self.key_id}, None)
+            return ConfiguredKey(self._pair.key, {"kid": self.key_id}, _NEVER)
         if not may_sign_certificates(certificate):
-            return _direct(self._pair.key, {"x5c": [_der(certificate)]}, certificate.not_valid_after_utc)
+            end = certificate.not_valid_after_utc.timestamp()
+            return ConfiguredKey(self._pair.key, {"x5c": [x5c_entry(certificate)]}, end)
         return self._leaf(certificate, now)
 
-    def _leaf(self, certificate: x509.Certificate, now: datetime) -> _Signer:
+    def _leaf(self, certificate: x509.Certificate, now: datetime) -> Signer:
         key = ec.generate_private_key(ec.SECP256R1())
         end = min(now + _ROTATION + _OVERLAP + timedelta(seconds=self.lifetime), certificate.not_valid_after_utc)
         leaf = (
@@ -137,19 +153,4 @@ class TokenIssuer:
             .add_extension(key_usage(certificates=False), critical=True)
             .sign(self._pair.key, signature_hash(self._pair.key))
         )
-        return _Signer(key, "ES256", {"x5c": [_der(leaf), _der(certificate)]}, min(now + _ROTATION, end))
-
-
-_LEAF_NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry token key")])
-
-
-def _direct(key: PrivateKey, header: dict[str, Any], replace_at: datetime | None) -> _Signer:
-    return _Signer(key, algorithms_of(key.public_key())[0], header, replace_at)
-
-
-def _der(certificate: x509.Certificate) -> str:
-    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
-
-
-def _sign(signer: _Signer, claims: Claims) -> str:
-    return jwt.encode(claims.to_json(), signer.key, algorithm=signer.algorithm, headers=signer.header)
+        return Leaf(key, (leaf, certificate), min(now + _ROTATION, end).timestamp())

@@ -6,6 +6,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from web_service import roles
@@ -13,8 +14,7 @@ from web_service.access import CONSOLE, Rule, Subject
 from web_service.accounts import User, load_user, load_users, public_rules, subject_named
 from web_service.actors import Actor
 from web_service.administrators import UI_ADMIN, change, check_an_admin_is_left
-from web_service.audit import newest_line, record
-from web_service.cache import Cache
+from web_service.audit import record
 from web_service.config import DEFAULT_ADMIN_PASSWORD
 from web_service.db import Database
 from web_service.errors import N_, Conflict, Invalid, NotFound, Outdated, Refused, Unavailable
@@ -26,11 +26,9 @@ from web_service.models import (
     UserRow,
 )
 from web_service.passwords import hash_password
+from web_service.unchanged import Unchanged
 
 FIRST_ADMIN: Final = "admin"
-
-_MOST_LOOKED_UP: Final = 4096
-_LOOK_AGAIN_SECONDS: Final = 5.0
 
 _LONGEST_ROLE: Final = 64
 
@@ -46,22 +44,12 @@ class Credentials:
     enabled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _LookedUp:
-    """What was read when `line` was the newest of the audit trail, and until when it may be used again."""
-
-    line: int
-    until: float
-    found: tuple[Credentials, User]
-
-
 class Users:
     """All that can be asked and done about users; every method is one transaction, recorded in the audit trail."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
-        self._clock = clock
-        self._looked_up = Cache[_LookedUp](_MOST_LOOKED_UP)
+        self._looked_up = Unchanged[tuple[Credentials, User]](database, clock)
 
     async def seed(self, password: str) -> bool:
         """Make the first administrator and the roles in an empty database; return whether it was empty."""
@@ -89,20 +77,8 @@ class Users:
         return await self._database.read(subject_named, name)
 
     async def look_up(self, name: str) -> tuple[Credentials, User] | None:
-        """Return a person and what the password is checked against; robots have none.
-
-        What was read before is used again while no line was added to the audit trail, which every change of rights
-        does, in whatever process; and no longer than a few seconds, for a database may be edited by hand.
-        """
-        held = self._looked_up.get(name)
-        if held is not None and held.until <= self._clock():
-            held = None
-        line, found = await self._database.read(_look_up, name, held.line if held else -1)
-        if held is not None and line == held.line:
-            return held.found
-        if found is not None:
-            self._looked_up.put(name, _LookedUp(line, self._clock() + _LOOK_AGAIN_SECONDS, found))
-        return found
+        """Return a person and what the password is checked against, as long as that is unchanged; robots have none."""
+        return await self._looked_up.get(name, partial(_look_up, name))
 
     async def create(self, name: str, password_hash: str, *, by: Actor, enabled: bool = True) -> User:
         """Add a person without roles; raises Invalid or Conflict."""
@@ -123,7 +99,7 @@ class Users:
     async def renew_hash(self, user_id: int, old_hash: str, new_hash: str) -> bool:
         """Store the same password under another hash, unless it was changed in the meantime; return whether it was."""
         is_renewed = await self._database.write(_renew_hash, user_id, old_hash, new_hash)
-        self._looked_up = Cache[_LookedUp](_MOST_LOOKED_UP)  # the old hash has left no line in the audit trail
+        self._looked_up.forget()  # the old hash has left no line in the audit trail
         return is_renewed
 
     async def set_enabled(self, user_id: int, *, enabled: bool, by: Actor) -> None:
@@ -214,11 +190,9 @@ def _seed(password: str, password_hash: str) -> bool:
     return True
 
 
-def _look_up(name: str, known: int) -> tuple[int, tuple[Credentials, User] | None]:
-    """Return the newest line of the audit trail, read first, and unless that is known what is there of a person."""
-    line = newest_line()
-    row = UserRow.get_or_none((UserRow.name == name) & ~UserRow.robot) if line != known else None
-    return line, None if row is None else (Credentials(row.id, row.password_hash, row.enabled), load_user(row))
+def _look_up(name: str) -> tuple[Credentials, User] | None:
+    row = UserRow.get_or_none((UserRow.name == name) & ~UserRow.robot)
+    return None if row is None else (Credentials(row.id, row.password_hash, row.enabled), load_user(row))
 
 
 def _create(name: str, password_hash: str, enabled: bool, by: Actor) -> User:

@@ -1,6 +1,7 @@
 """Access tokens: shown once, kept as a hash, never stronger than what made them."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,8 @@ from web_service.errors import Conflict, Invalid, NotFound, Refused
 from web_service.limits import Limit
 from web_service.models import AccessTokenRow
 from web_service.opaque import Kind, kind_of
+from web_service.roles import Roles, RuleDraft
+from web_service.users import Users
 
 START = 1_700_000_000
 PULL = Limit("team/**", Level.PULL)
@@ -42,6 +45,45 @@ async def test_a_token_is_found_by_its_secret(tokens, dev):
     assert (found.user, found.token) == (dev, token)
     assert await tokens.find(secret[::-1], "10.0.0.1") is None
     assert await tokens.all() == await tokens.of_user(dev.id)
+
+
+CHANGES = {
+    "token revoked": lambda made, dev, token, _: made.tokens.revoke(dev.id, token.id, by=ADMIN),
+    "user disabled": lambda made, dev, *_: made.users.set_enabled(dev.id, enabled=False, by=ADMIN),
+    "user renamed": lambda made, dev, *_: made.users.rename(dev.id, "devi", by=ADMIN),
+    "user deleted": lambda made, dev, *_: made.users.delete(dev.id, by=ADMIN),
+    "role revoked": lambda made, dev, _, role: made.users.revoke(dev.id, role, by=ADMIN),
+    "role disabled": lambda made, _, __, role: made.roles.set_enabled(role, enabled=False, by=ADMIN),
+    "rule added": lambda made, _, __, role: made.roles.add_rule(role, RuleDraft("*", "x", "deny"), by=ADMIN),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_is_found_again_is_never_older_than_a_change(tokens, database, users, roles, dev, change):
+    """Also when it was made by another process, here other objects without the memory of the first."""
+    role = next(one.id for one in await roles.all() if one.name == "read-all")
+    await users.grant(dev.id, role, by=ADMIN)
+    token, secret = await tokens.create(dev.id, Draft("ci", 30), by=ADMIN)
+    before = await tokens.find(secret, "10.0.0.1")
+    assert before.user.rules
+    assert await tokens.find(secret, "10.0.0.1") is before  # nothing has changed, and nothing was read
+    others = SimpleNamespace(users=Users(database), roles=Roles(database), tokens=AccessTokens(database))
+    await CHANGES[change](others, dev, token, role)
+    after = await tokens.find(secret, "10.0.0.1")
+    assert after != before
+    assert (after is None) == (change in {"token revoked", "user deleted"})
+    assert after is None or after.user == await users.get(dev.id)
+
+
+async def test_what_is_remembered_expires_and_its_use_is_noted(tokens, database, dev, clock):
+    token, secret = await tokens.create(dev.id, Draft("ci", 1), by=ADMIN)
+    for passed, address, noted in ((0, "a", 0), (59, "a", 0), (60, "a", 60), (61, "b", 61), (120, "b", 61)):
+        clock[0] = START + passed
+        assert (await tokens.find(secret, address)).token.id == token.id
+        (held,) = await AccessTokens(database).all()
+        assert (held.last_used - START, held.last_address) == (noted, address)
+    clock[0] = START + DAY
+    assert await tokens.find(secret, "b") is None
 
 
 async def test_a_robot_has_secrets_of_its_own_kind(tokens, users):

@@ -69,9 +69,9 @@ async def role_id(admin, name):
     return re.search(rf'href="/role/show/(\d+)"[^>]*>{name}<', await admin.text("/role/index"))[1]
 
 
-async def token(visitor, password=PASSWORD):
-    """Ask for a token as the user dev."""
-    headers = {"Authorization": encode_basic_auth("dev", password)}
+async def token(visitor, password=PASSWORD, name="dev"):
+    """Ask for a token, as the user dev."""
+    headers = {"Authorization": encode_basic_auth(name, password)}
     query = {"service": "registry:5000", "scope": "repository:team/app:pull"}
     return await visitor.client.get("/api/auth", params=query, headers=headers)
 
@@ -111,12 +111,49 @@ async def test_a_changed_password_and_a_closed_account_hold_in_the_other_process
     assert (await token(there, "another one")).status == 401
 
 
+async def test_a_revoked_access_token_is_refused_by_the_other_process_at_once(admins):
+    here, there = admins
+    for _ in range(3):
+        page = await here.post("/account/addToken", name="ci", days="30", limits="", api="none")
+        secret = re.search(r"ckp_\w{40}", await page.text())[0]
+        for visitor in admins * 2:
+            assert (await token(visitor, secret, name="")).status == 200
+        revoking = re.search(r"/account/revokeToken/\d+", await here.text("/account"))[0]
+        assert (await here.post(revoking)).status == 303
+        assert (await token(there, secret, name="")).status == 401
+
+
 async def test_a_disabled_role_grants_nothing_in_the_other_process_at_once(admins):
     here, there = admins
     await new_user(here, "dev", "read-all")
     assert await granted(there) == ["pull"]
     assert (await here.post(f"/role/update/{await role_id(here, 'read-all')}")).status == 303
     assert await granted(there) == []
+
+
+async def test_every_change_counts_for_the_next_token_of_the_other_process_while_it_issues_many(admins):
+    here, there = admins
+    number = await new_user(here, "dev", "read-all")
+    place, account = f"/role/update/{await role_id(here, 'read-all')}", f"/user/update/{number}"
+    others = [asyncio.create_task(_ask_on(there)) for _ in range(8)]
+    for _ in range(8):
+        assert (await here.post(place)).status == 303
+        assert await granted(there) == []
+        assert (await here.post(place, enabled="on")).status == 303
+        assert await granted(there) == ["pull"]
+        assert (await here.post(account)).status == 303
+        assert (await token(there)).status == 401
+        assert (await here.post(account, enabled="on")).status == 303
+        assert await granted(there) == ["pull"]
+    for one in others:
+        one.cancel()
+    asked = [one for one in await asyncio.gather(*others, return_exceptions=True) if isinstance(one, Exception)]
+    assert asked == []
+
+
+async def _ask_on(visitor):
+    while True:
+        assert (await token(visitor)).status in {200, 401}
 
 
 async def test_of_two_administrators_who_step_down_in_two_processes_one_stays(pair, admins, visit):

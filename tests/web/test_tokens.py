@@ -58,9 +58,55 @@ async def test_the_claims_say_who_may_do_what_until_when(key):
     assert Claims.from_json(payload).client_address == "10.0.0.9"
 
 
-async def test_every_token_has_its_own_id(key):
-    issuing = issuer(key, None)
-    assert (await issuing.issue("dev", ())).token_id != (await issuing.issue("dev", ())).token_id
+@pytest.mark.parametrize("with_certificate", [True, False])
+async def test_every_token_has_its_own_id(key, with_certificate):
+    issuing = issuer(key, self_signed(key, "ca", 30) if with_certificate else None)
+    issued = [await issuing.issue("dev", PULL) for _ in range(500)]
+    ids = {one.token_id for one in issued}
+    assert len(ids) == len({one.token for one in issued}) == 500
+    assert ids == {json.loads(parts(one.token)[1])["jti"] for one in issued}
+
+
+async def test_the_times_of_a_token_are_its_own_whatever_else_is_the_same(key):
+    now = [1_000_000_000.9]
+    issuing = issuer(key, None, lambda: now[0])
+    for moment in (1_000_000_000.9, 1_000_000_001.0, 1_000_003_600.5):
+        now[0] = moment
+        issued = await issuing.issue("dev", PULL)
+        claims = json.loads(parts(issued.token)[1])
+        assert (claims["nbf"], claims["iat"], claims["exp"]) == (int(moment) - 60, int(moment), int(moment) + 600)
+        assert issued.issued_at == int(moment)
+
+
+ODD = 'dëv "\\ \n\u2028 人,}'
+DIFFERENT = [
+    {"subject": "dev", "access": PULL},
+    {"subject": "other", "access": PULL},
+    {"subject": ODD, "access": (Scope("repository", ODD, (ODD,)),)},
+    {"subject": "dev", "access": ()},
+    {"subject": "dev", "access": (*PULL, Scope("registry", "catalog", ("*",)))},
+    {"subject": "dev", "access": (Scope("registry", "catalog", ("*",)), *PULL)},
+    {"subject": "dev", "access": (Scope("repository", "team/app", ("pull", "push")),)},
+    {"subject": "dev", "access": (Scope("repository", "team/app", ("push", "pull")),)},
+    {"subject": "dev", "access": PULL, "client_address": "10.0.0.1"},
+    {"subject": "dev", "access": PULL, "readable": ("a", "b")},
+    {"subject": "dev", "access": PULL, "readable": ("b", "a")},
+    {"subject": "dev", "access": PULL, "unreadable": ("a", "b")},
+    {"subject": "dev", "access": PULL, "readable": ("x" * 5000,), "unreadable": ("a",)},
+    {"subject": "dev", "access": PULL, "limited": True},
+]
+
+
+async def test_what_is_remembered_of_one_token_gets_into_no_other(key):
+    issuing = issuer(key, self_signed(key, "ca", 30))
+    for said in DIFFERENT * 2 + DIFFERENT[::-1]:
+        payload = json.loads(parts((await issuing.issue(**said)).token)[1])
+        claims = Claims.from_json(payload)
+        for name in ("readable", "unreadable"):
+            assert getattr(claims, name) == said.get(name, ())
+        assert (claims.subject, claims.access) == (said["subject"], said["access"])
+        assert (claims.client_address, claims.limited) == (said.get("client_address", ""), said.get("limited", False))
+        assert set(payload) == set(claims.to_json())
 
 
 async def test_a_leaf_signs_and_its_chain_leads_to_the_certificate(key):
@@ -98,6 +144,9 @@ async def test_the_token_key_is_replaced_long_before_it_expires(key):
     third = await issuing.issue("dev", PULL)
     assert chain(first.token)[0] == chain(second.token)[0]
     assert chain(third.token)[0] != chain(second.token)[0]
+    for issued in (first, second, third):  # each by the key that its own header names
+        proven = jwt.PyJWS().decode(issued.token, chain(issued.token)[0].public_key(), ["ES256"])
+        assert json.loads(proven)["jti"] == issued.token_id
     last_use = datetime.fromtimestamp(now[0], UTC)
     assert chain(second.token)[0].not_valid_after_utc > last_use + timedelta(hours=1)
 

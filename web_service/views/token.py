@@ -6,23 +6,23 @@ it (offline_token=true, access_type=offline) gets a refresh token to keep instea
 credentials gets what the role `anonymous` allows, while that is enabled.
 """
 
+import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Final
 
 from aiohttp import web
 
 from shared.tokens import InvalidScope, Scope, parse_scopes
-from web_service.actors import Actor, Via
-from web_service.asked import Asked
+from web_service.actors import Via
 from web_service.authentication import LONGEST_NAME, Login
-from web_service.doorkeeper import Sighting
 from web_service.errors import SignInFailed, TooManyFailures
-from web_service.granting import Asker, Granted, grant
+from web_service.guests import Guest, joined, logged
 from web_service.opaque import masked
 from web_service.parts import Parts
+from web_service.sightings import Sighting
 from web_service.tokens import Issued, TokenIssuer
 from web_service.views import answers
 from web_service.views.credentials import basic_credentials
@@ -32,16 +32,17 @@ from web_service.views.routing import PARTS, VISIT
 SWITCHED_OFF: Final = "This server issues no tokens: authentication is switched off (registry.auth.enabled is false)."
 """Also said by the other endpoints about tokens."""
 
-_LONGEST_LOGGED: Final = 1000
-"""Characters of scopes in a log line: anybody may ask for as many as a request holds."""
 _LARGEST_FORM: Final = 64 * 1024
 """Bytes of a posted form: anybody may send one."""
 _LONGEST_SCOPES: Final = 32 * 1024
 """Characters of all scopes together: _MOST_SCOPES with the longest names that a repository may have."""
+_LONGEST_REMEMBERED: Final = 500
+"""Characters of scopes that are read once: anybody may ask for any."""
 _MOST_SCOPES: Final = 100
 """Different resources: a push asks for as many as it mounts from, and a token for 100 is too long for most servers."""
 _MOST_ACTIONS: Final = 16
 """Different actions on one resource; there are half a dozen."""
+_JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 _GRANT_TYPES: Final = ("password", "refresh_token")
 
 
@@ -61,17 +62,6 @@ class _Wish:
     refresh_token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Guest:
-    """Who is given a token, what of it is to be written down, and what else goes into the answer."""
-
-    asker: Asker
-    by: Actor
-    login: Login | None = None
-    due: Sequence[Sighting] = ()
-    more: Mapping[str, str] = field(default_factory=dict)
-
-
 async def get_token(request: web.Request) -> web.StreamResponse:
     """Answer a request with Basic credentials, or without any."""
     parts = request.app[PARTS]
@@ -85,9 +75,8 @@ async def get_token(request: web.Request) -> web.StreamResponse:
     header = request.headers.get("Authorization")
     public = await parts.users.anonymous() if header is None else None
     if public is not None:
-        address = request[VISIT].client.address
-        guest = _Guest(Asker("", address, public), Actor("", Via.DOCKER, address))
-        return await _issue(request, parts.settings.issuer, guest, scopes)
+        guest = parts.guests.stranger(public, request[VISIT].client.address, scopes)
+        return await _issue(request, parts.settings.issuer, guest, [], {})
     credentials = basic_credentials(header or "")
     if credentials is None:
         return _unauthorized(parts, "A user name and a password are needed.")
@@ -129,32 +118,31 @@ async def _answer(request: web.Request, issuer: TokenIssuer, wish: _Wish) -> web
     parts, visit = request.app[PARTS], request[VISIT]
     try:
         visit.login = login = await _sign_in(parts, wish, visit.client.address)
-        guest = await _guest(request, wish, login)
+        guest = parts.guests.known(login, visit.client.address, wish.scopes)
+        more = await _tokens_to_keep(request, wish, login, guest)
     except TooManyFailures as problem:
         visit.facts["claimed"] = masked(wish.name)[:LONGEST_NAME]
         return answers.error(429, str(problem), headers={"Retry-After": str(problem.seconds)})
     except SignInFailed as problem:
-        visit.facts |= {"claimed": masked(wish.name)[:LONGEST_NAME], "scope": _logged(wish.scopes)}
+        visit.facts |= {"claimed": masked(wish.name)[:LONGEST_NAME], "scope": logged(wish.scopes)}
         return _unauthorized(parts, str(problem))
-    return await _issue(request, issuer, guest, wish.scopes)
-
-
-async def _guest(request: web.Request, wish: _Wish, login: Login) -> _Guest:
-    parts, user, address = request.app[PARTS], login.user, request[VISIT].client.address
-    by, more = Actor(user.name, Via.DOCKER, address, user.id), {}
-    keeps_secret = wish.offline and login.token is None
-    if keeps_secret:
-        agent = wish.client or request.headers.get("User-Agent", "")
-        make = partial(parts.refresh_tokens.create, user.id, agent, by=by)
-        more["refresh_token"] = await parts.authenticator.keep(login, address, Via.DOCKER, make)
-    if wish.refresh_token:
-        more["refresh_token"] = wish.refresh_token
     is_docker_login = not wish.scopes and not wish.refresh_token
-    due = parts.doorkeeper.signed_in(by, login, again=is_docker_login)
-    if keeps_secret and wish.scopes:
+    due = parts.doorkeeper.due(guest.come_in, again=is_docker_login)
+    if more and wish.scopes and not wish.refresh_token:
         due = []  # the line of the refresh token says it already
-    asker = Asker(user.name, address, user.rules, login.limits, user.is_admin)
-    return _Guest(asker, by, login, due, more)
+    return await _issue(request, issuer, guest, due, more)
+
+
+async def _tokens_to_keep(request: web.Request, wish: _Wish, login: Login, guest: Guest) -> dict[str, str]:
+    """Return what a client keeps instead of the password, if it asks for it or has it already."""
+    parts = request.app[PARTS]
+    if wish.refresh_token:
+        return {"refresh_token": wish.refresh_token}
+    if not wish.offline or login.token is not None:
+        return {}
+    agent = wish.client or request.headers.get("User-Agent", "")
+    make = partial(parts.refresh_tokens.create, login.user.id, agent, by=guest.by)
+    return {"refresh_token": await parts.authenticator.keep(login, guest.by.address, Via.DOCKER, make)}
 
 
 async def _sign_in(parts: Parts, wish: _Wish, address: str) -> Login:
@@ -163,42 +151,36 @@ async def _sign_in(parts: Parts, wish: _Wish, address: str) -> Login:
     return await parts.authenticator.sign_in_again(wish.refresh_token, address)
 
 
-async def _issue(request: web.Request, issuer: TokenIssuer, guest: _Guest, wanted: Sequence[Scope]) -> web.Response:
-    parts, visit, asker = request.app[PARTS], request[VISIT], guest.asker
-    granted = grant(asker, wanted)
-    due = [*guest.due, *parts.doorkeeper.scopes_refused(guest.by, guest.login, wanted, granted.scopes)]
+async def _issue(
+    request: web.Request, issuer: TokenIssuer, guest: Guest, due: list[Sighting], more: dict[str, str]
+) -> web.Response:
+    parts, facts, granted = request.app[PARTS], request[VISIT].facts, guest.granted
+    due += parts.doorkeeper.due(guest.refused)
     if due:
         await parts.doorkeeper.write(due)
     issued = await issuer.issue(
-        asker.name,
+        guest.by.name,
         granted.scopes,
         readable=granted.readable,
         unreadable=granted.unreadable,
-        limited=bool(asker.limits),
+        limited=guest.limited,
     )
-    parts.asked.note(
-        Asked(asker.name, asker.address, one.repository, one.action, one.allowed) for one in granted.verdicts
-    )
-    visit.facts |= {"user": asker.name, "scope": _logged(wanted), "granted": _logged(granted.scopes)}
-    visit.facts |= {"jti": issued.token_id, **({"reason": granted.reason} if granted.reason else {})}
-    return web.json_response({**_body(issued, granted, oauth=request.method == "POST"), **guest.more})
+    parts.asked.note(guest.asked)
+    facts |= guest.facts
+    facts["jti"] = issued.token_id
+    if granted.reason:
+        facts["reason"] = granted.reason
+    if request.method == "POST":
+        more = {"token_type": "Bearer", "scope": joined(granted.scopes), **more}
+    return web.Response(body=_body(issued, more), headers=_JSON)
 
 
-def _logged(scopes: Sequence[Scope]) -> str:
-    return " ".join(map(str, scopes))[:_LONGEST_LOGGED]
-
-
-def _body(issued: Issued, granted: Granted, *, oauth: bool) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(issued.issued_at, UTC)
-    body: dict[str, Any] = {
-        "token": issued.token,
-        "access_token": issued.token,
-        "expires_in": issued.expires_in,
-        "issued_at": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    if oauth:
-        body |= {"token_type": "Bearer", "scope": " ".join(map(str, granted.scopes))}
-    return body
+def _body(issued: Issued, more: Mapping[str, str]) -> bytes:
+    """Return the answer: the token twice, as it stands, for it is long and holds nothing that JSON would escape."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(issued.issued_at))
+    rest = f", {json.dumps(more)[1:]}" if more else "}"
+    token = f'"token": "{issued.token}", "access_token": "{issued.token}"'
+    return f'{{{token}, "expires_in": {issued.expires_in}, "issued_at": "{moment}"{rest}'.encode()
 
 
 def _checked(parts: Parts, services: Sequence[str], scopes: Sequence[str]) -> tuple[Scope, ...]:
@@ -209,12 +191,13 @@ def _checked(parts: Parts, services: Sequence[str], scopes: Sequence[str]) -> tu
                 f"The service is {expected!r} here, not {service[:200]!r}: registry.name of the token server and "
                 "auth.token.service of the registry must be equal."
             )
-    return _parsed(scopes)
+    length = sum(map(len, scopes))
+    if length > _LONGEST_SCOPES:
+        raise _BadRequest(f"The scopes have more than {_LONGEST_SCOPES} characters.")
+    return _remembered(tuple(scopes)) if length <= _LONGEST_REMEMBERED else _parsed(scopes)
 
 
 def _parsed(texts: Sequence[str]) -> tuple[Scope, ...]:
-    if sum(map(len, texts)) > _LONGEST_SCOPES:
-        raise _BadRequest(f"The scopes have more than {_LONGEST_SCOPES} characters.")
     try:
         scopes = parse_scopes(texts)
     except InvalidScope as error:
@@ -224,6 +207,9 @@ def _parsed(texts: Sequence[str]) -> tuple[Scope, ...]:
     if any(len(scope.actions) > _MOST_ACTIONS for scope in scopes):
         raise _BadRequest(f"More than {_MOST_ACTIONS} different actions are asked for in one scope.")
     return tuple(scopes)
+
+
+_remembered: Final = lru_cache(maxsize=1024)(_parsed)
 
 
 def _single(fields: Mapping[str, list[str]], key: str) -> str:
