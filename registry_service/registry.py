@@ -156,13 +156,14 @@ class Registry:
         await self._check_references(name, manifest)
         canonical = manifest.digest
         text = str(canonical).encode()
-        files = {layout.blob(canonical): manifest.body}
+        await self.driver.write(layout.blob(canonical), manifest.body)
+        files: dict[str, bytes] = {}
         if not await self.driver.children(layout.layers(name)):
             files[layout.layers_marker(name)] = b""
         files |= {layout.revision_link(name, one): text for one in (canonical, digest)}
         if manifest.subject is not None:
             files[layout.referrer_link(name, manifest.subject.digest, canonical)] = text
-        # At once and in this order, so that the driver can wait for the disk once for all of them.
+        # At once, so that the driver can wait for the disk once for all of them.
         await asyncio.gather(*(self.driver.write(key, data) for key, data in files.items()))
         return digest
 

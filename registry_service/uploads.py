@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from registry_service import layout
 from registry_service.errors import Code, RegistryError
 from registry_service.registry import layer_links, source_notes
-from registry_service.storage.driver import Driver, KeyNotFound, Move, StorageFull, WrongOffset
+from registry_service.storage.driver import Changed, Driver, KeyNotFound, Move, State, StorageFull, WrongOffset
 from shared.names import Digest
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ BATCH_BYTES: Final = 1 << 20
 """Bytes that are hashed and written at a time: enough that a thread hop costs nothing beside them."""
 _AT_ONCE_BYTES: Final = 128 << 10
 """Hashing so much takes less than a thread hop."""
+_MOST_READINGS: Final = 3
 _REMEMBERED_HASHES: Final = 256
 _CANONICAL: Final = "sha256"
 _UNKNOWN: Final = -1
@@ -57,10 +58,14 @@ class _Batch:
 
 @dataclass
 class _Running:
-    """Hashes of the first `offset` bytes of an upload, ready to go on."""
+    """Hashes of the first `offset` bytes of an upload, ready to go on; `state` is that of the bytes that are stored.
+
+    A name may be given to other bytes: what was hashed is known by its state only.
+    """
 
     hashes: "tuple[_Hash, ...]"
     offset: int
+    state: State | None = None
 
     def update(self, parts: list[bytes]) -> None:
         for one in self.hashes:
@@ -69,6 +74,14 @@ class _Running:
 
     def digests(self) -> dict[str, Digest]:
         return {one.name: Digest(one.name, one.hexdigest()) for one in self.hashes}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The digests of an upload's bytes by algorithm, and the state of those that are stored when they were hashed."""
+
+    digests: dict[str, Digest]
+    state: State | None
 
 
 class Uploads:
@@ -115,7 +128,7 @@ class Uploads:
             with _refused():
                 async with aclosing(_batches(body)) as batches:
                     async for batch in batches:
-                        if closing is not None and _may_wait(batch, running, closing):
+                        if closing is not None and _may_wait(batch, running, written, closing):
                             tail = batch
                         else:
                             await self._store(upload, written, batch, running)
@@ -143,19 +156,23 @@ class Uploads:
         if upload.offset == 0:
             with _refused():  # there are empty blobs
                 await self._driver.append(layout.upload_data(upload.repository, upload.id), 0, b"")
-        algorithms = list(dict.fromkeys((_CANONICAL, digest.algorithm)))
-        digests = await self._known_digests(upload)
-        if not digests.keys() >= set(algorithms):
-            digests = await self._read_digests(upload, algorithms)
-        if digests[digest.algorithm] != digest:
+        read = await self._known(upload)
+        for _ in range(_MOST_READINGS):
+            if read is None or not read.digests.keys() >= {_CANONICAL, digest.algorithm}:
+                read = await self._read(upload, {_CANONICAL, digest.algorithm})
+            await self._check(upload, read, digest)
+            with _refused(), suppress(Changed):
+                await self._driver.move(_move(upload, digest, read))
+                self._running.pop(upload.id, None)
+                return read.digests[_CANONICAL]
+            read = None  # other bytes are stored now than those that were hashed
+        raise RegistryError(Code.RANGE_INVALID, {"offset": upload.offset})
+
+    async def _check(self, upload: Upload, read: _Read, digest: Digest) -> None:
+        actual = read.digests[digest.algorithm]
+        if actual != digest:
             await self.cancel(upload)
-            detail = {"expected": str(digest), "actual": str(digests[digest.algorithm])}
-            raise RegistryError(Code.DIGEST_INVALID, detail)
-        canonical = digests[_CANONICAL]
-        with _refused():
-            await self._driver.move(_move(upload, digest, canonical))
-        self._running.pop(upload.id, None)
-        return canonical
+            raise RegistryError(Code.DIGEST_INVALID, {"expected": str(digest), "actual": str(actual)})
 
     async def cancel(self, upload: Upload) -> None:
         """Forget an upload and its bytes."""
@@ -175,21 +192,21 @@ class Uploads:
         key = layout.upload_data(upload.repository, upload.id)
         if offset == 0 and batch.size >= BATCH_BYTES:
             await self._tell_the_go_registry(upload)
-        if running is None:
+        if running is None or running.offset != offset:
             await self._driver.append(key, offset, batch.parts)
             return
         # Until both are done, and for ever when one fails, the hash may count bytes that are not stored.
         running.offset = _UNKNOWN
-        if batch.size <= _AT_ONCE_BYTES:
-            running.update(batch.parts)
+        writing = self._driver.append(key, offset, batch.parts, expected=running.state)
+        try:
+            if batch.size <= _AT_ONCE_BYTES:
+                running.update(batch.parts)
+                running.state = await writing
+            else:
+                running.state = await _beside(writing, asyncio.to_thread(running.update, batch.parts))
+        except Changed:  # the hash is of other bytes: these are read again at the end
             await self._driver.append(key, offset, batch.parts)
-        else:
-            hashing = asyncio.to_thread(running.update, batch.parts)
-            writing = self._driver.append(key, offset, batch.parts)
-            results = await asyncio.gather(writing, hashing, return_exceptions=True)
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
+            return
         running.offset = offset + batch.size
 
     async def _tell_the_go_registry(self, upload: Upload) -> None:
@@ -215,7 +232,8 @@ class Uploads:
         self._keep(upload, running)
         if here_only or running.offset < BATCH_BYTES:
             return  # another process reads so little once more
-        text = " ".join([self._boot_id, *map(str, running.digests().values())])
+        state = ":".join(map(str, running.state or ()))
+        text = " ".join([self._boot_id, state, *map(str, running.digests().values())])
         try:
             # Not made durable: after a power cut the boot id no longer fits, and the bytes are read again.
             await self._driver.append(
@@ -224,29 +242,33 @@ class Uploads:
         except (WrongOffset, StorageFull, OSError):
             return
 
-    async def _known_digests(self, upload: Upload) -> dict[str, Digest]:
+    async def _known(self, upload: Upload) -> _Read | None:
         """Return the digests of all bytes so far as the last request left them, if they can be believed."""
         running = self._running.get(upload.id)
         if running is not None and running.offset == upload.offset:
-            return running.digests()
+            return _Read(running.digests(), running.state)
         try:
             key = layout.upload_digest(upload.repository, upload.id, upload.offset)
-            boot_id, *texts = (await self._driver.read(key)).decode("ascii", "replace").split(" ")
-            digests = [Digest.parse(text) for text in texts] if boot_id == self._boot_id else []
+            boot_id, state, *texts = (await self._driver.read(key)).decode("ascii", "replace").split(" ")
+            digests = [Digest.parse(text) for text in texts]
+            numbers = tuple(map(int, state.split(":")))
         except (KeyNotFound, ValueError):
-            return {}
-        return {digest.algorithm: digest for digest in digests}
+            return None
+        return _Read({one.algorithm: one for one in digests}, numbers) if boot_id == self._boot_id else None
 
-    async def _read_digests(self, upload: Upload, algorithms: list[str]) -> dict[str, Digest]:
+    async def _read(self, upload: Upload, algorithms: set[str]) -> _Read:
+        """Read all bytes once more; their state is looked at before, so that none come between unseen."""
         hashes = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
-        key = layout.upload_data(upload.repository, upload.id)
+        key, stored = layout.upload_data(upload.repository, upload.id), upload.offset - len(upload.tail)
         with _refused():
-            if upload.offset <= _AT_ONCE_BYTES:
-                _update_all(list(hashes.values()), (await self._driver.read(key))[: upload.offset])
+            state = (await self._driver.stat(key)).state if stored or not upload.tail else None
+            if stored <= _AT_ONCE_BYTES:
+                _update_all(list(hashes.values()), (await self._driver.read(key))[:stored] if stored else b"")
             else:
-                async for chunk in self._driver.stream(key, 0, upload.offset):
+                async for chunk in self._driver.stream(key, 0, stored):
                     await asyncio.to_thread(_update_all, list(hashes.values()), chunk)
-        return {algorithm: Digest(algorithm, one.hexdigest()) for algorithm, one in hashes.items()}
+        _update_all(list(hashes.values()), upload.tail)
+        return _Read({algorithm: Digest(algorithm, one.hexdigest()) for algorithm, one in hashes.items()}, state)
 
 
 async def started_at(driver: Driver, name: str, upload_id: str) -> datetime | None:
@@ -277,14 +299,25 @@ def _refused() -> Iterator[None]:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN) from None
 
 
-def _move(upload: Upload, digest: Digest, canonical: Digest) -> Move:
+async def _beside(writing: Awaitable[State], hashing: Awaitable[None]) -> State:
+    """Wait for both, whichever fails, and return the state of what was written."""
+    state, hashed = await asyncio.gather(writing, hashing, return_exceptions=True)
+    for result in (hashed, state):
+        if isinstance(result, BaseException):
+            raise result
+    assert isinstance(state, tuple)  # noqa: S101 - for the type checker
+    return state
+
+
+def _move(upload: Upload, digest: Digest, read: _Read) -> Move:
     """Return what makes a blob of an upload, and nothing else of it remains."""
-    name = upload.repository
+    name, canonical = upload.repository, read.digests[_CANONICAL]
     return Move(
         layout.upload_data(name, upload.id),
         layout.blob(canonical),
         upload.offset,
         tail=upload.tail,
+        state=read.state,
         beside=layer_links(name, digest, canonical),
         # The note of the upload's begin becomes that of where the blob can be found.
         renamed={layout.upload_begun(name, upload.id): layout.source(canonical, name)},
@@ -298,9 +331,9 @@ def _traces(upload: Upload) -> tuple[str, str]:
     return layout.upload_begun(upload.repository, upload.id), layout.upload(upload.repository, upload.id)
 
 
-def _may_wait(batch: _Batch, running: _Running | None, digest: Digest) -> bool:
+def _may_wait(batch: _Batch, running: _Running | None, offset: int, digest: Digest) -> bool:
     """Tell whether the end of a body can be stored with the commit: no other batch follows one so small."""
-    if running is None or batch.size > _AT_ONCE_BYTES or batch.size >= BATCH_BYTES:
+    if running is None or running.offset != offset or batch.size > _AT_ONCE_BYTES or batch.size >= BATCH_BYTES:
         return False
     return {_CANONICAL, digest.algorithm} <= {one.name for one in running.hashes}
 
@@ -309,7 +342,7 @@ def _new_running(*algorithms: str) -> _Running:
     return _Running(tuple(hashlib.new(algorithm) for algorithm in algorithms), 0)
 
 
-def _update_all(hashes: list["_Hash"], chunk: bytes) -> None:
+def _update_all(hashes: list["_Hash"], chunk: bytes | bytearray) -> None:
     for one in hashes:
         one.update(chunk)
 

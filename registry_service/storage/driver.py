@@ -44,19 +44,25 @@ class StorageFull(Exception):
     """The storage has no room left."""
 
 
+State = tuple[int, ...]
+"""What tells the bytes under a key from all others that were or will be there; comparable, and no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What is known of the bytes under a key: their number, and when they last changed (seconds since the epoch)."""
+    """What is known of the bytes under a key: their number, when they last changed (epoch seconds), and their state."""
 
     size: int
     modified: float
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """Appended bytes that get their place for good: `size` of them, from one key to another.
 
-    `tail` are the last of them, not appended yet; where they are all, there is nothing under `source`. The small keys
+    `tail` are the last of them, not appended yet; where they are all, there is nothing under `source`. `state`, if
+    given, is in which state those must be that are appended: these bytes are moved, or none. The small keys
     `beside` become durable with them. What follows is not made durable: `renamed`, keys that get another name and
     replace what had it, `hints`, small keys that are made where there are none, and the removal of `leaves`, keys and
     folders. Renaming is cheaper for a disk than making one file and removing another.
@@ -66,6 +72,7 @@ class Move:
     target: str
     size: int
     tail: bytes | bytearray = b""
+    state: State | None = None
     beside: Mapping[str, bytes] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, bytes] = field(default_factory=dict)
@@ -99,17 +106,19 @@ class Driver(Protocol):
         key, in whichever process, can come between the comparison and the writing.
         """
 
-    async def append(self, key: str, offset: int, data: Data) -> None:
-        """Add bytes to the end of a key, creating it at offset 0.
+    async def append(self, key: str, offset: int, data: Data, *, expected: State | None = None) -> State:
+        """Add bytes to the end of a key, creating it at offset 0, and return the state in which it is then.
 
-        Raises WrongOffset when the end is not `offset`, and KeyNotFound when there is no key that could reach so far.
+        Raises Changed when it was in another state than `expected`, WrongOffset when the end is not `offset`, and
+        KeyNotFound when there is no key that could reach so far.
         """
 
     async def move(self, move: Move) -> None:
         """Make appended bytes durable under another key, replacing what is there, and small keys with them.
 
         All becomes durable together, which is cheaper than one by one. A crash before the return may leave any of it.
-        Raises WrongOffset when the source holds another number of bytes, and KeyNotFound when it is not there; likewise
+        Raises WrongOffset when the source holds another number of bytes, Changed when it is in another state than the
+        move wants, and KeyNotFound when it is not there; likewise
         when `renamed` or `leaves` are given and none of them is there. Once it has begun, no append can reach the
         bytes any more.
         """

@@ -207,6 +207,19 @@ def give_name(written: Written, expected: Expected = ANYTHING) -> None:
         os.close(folder)
 
 
+def take_place(written: Written) -> None:
+    """Give an open file, and no other, its name; raises Changed when another has taken the one that it had.
+
+    Under a name that nobody else knows it is compared with the open file, whose number nothing else can have.
+    """
+    private = written.target.with_name(f"{written.target.name}.{uuid.uuid4()}{TEMPORARY_SUFFIX}")
+    written.path.replace(private)
+    if not os.path.samestat(private.stat(), os.fstat(written.handle)):
+        private.unlink()
+        raise Changed(str(written.path))
+    private.replace(written.target)
+
+
 def make_if_missing(path: Path, data: bytes) -> None:
     """Write a small file where there is none, unless that cannot be; it need not last."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

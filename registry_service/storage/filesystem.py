@@ -30,6 +30,7 @@ from registry_service.storage.driver import (
     Mark,
     Move,
     Stat,
+    State,
     WrongOffset,
 )
 from registry_service.storage.files import (
@@ -55,6 +56,7 @@ from registry_service.storage.files import (
     settled_mark,
     sync_file,
     sync_folder,
+    take_place,
     temporaries,
     write_all,
 )
@@ -123,12 +125,13 @@ class FilesystemDriver:
         """See Driver."""
         await self._writer.run(partial(self._write, key, data, expected))
 
-    async def append(self, key: str, offset: int, data: Data) -> None:
+    async def append(self, key: str, offset: int, data: Data, *, expected: State | None = None) -> State:
         """See Driver."""
         if length_of(data) >= _LARGE_BYTES:
-            await asyncio.to_thread(self._append, key, offset, data, wait=True)
-        else:
-            await self._appender.run(partial(self._append_beside, key, offset, data))
+            return await asyncio.to_thread(self._append, key, offset, data, expected, wait=True)
+        states: list[State] = []
+        await self._appender.run(partial(self._append_beside, key, offset, data, expected, states))
+        return states[-1]
 
     async def move(self, move: Move) -> None:
         """See Driver."""
@@ -190,7 +193,7 @@ class FilesystemDriver:
             result = os.stat(self._root_text + key)  # noqa: PTH116 - asked for often
         if stat.S_ISDIR(result.st_mode):
             raise KeyNotFound(key)
-        return Stat(result.st_size, result.st_mtime)
+        return Stat(result.st_size, result.st_mtime, identity(result))
 
     def _read(self, key: str) -> bytes:
         with not_found(key):
@@ -207,15 +210,17 @@ class FilesystemDriver:
                 give_name(written, expected)
             yield Unsynced(folders=changed)
 
-    def _append_beside(self, key: str, offset: int, data: Data) -> Steps:
-        self._append(key, offset, data, wait=False)
+    def _append_beside(self, key: str, offset: int, data: Data, expected: State | None, states: list[State]) -> Steps:
+        states.append(self._append(key, offset, data, expected, wait=False))
         yield from ()
 
-    def _append(self, key: str, offset: int, data: Data, *, wait: bool) -> None:
+    def _append(self, key: str, offset: int, data: Data, expected: State | None, *, wait: bool) -> State:
         with full(), self._open_end(key, offset, wait=wait) as handle:
+            _check_state(handle, key, expected)
             write_all(handle, data, offset)
             if (length := length_of(data)) >= _LARGE_BYTES:
                 begin_writing(handle, offset, length)
+            return identity(os.fstat(handle))
 
     @contextmanager
     def _open_end(self, key: str, offset: int, *, wait: bool) -> Iterator[int]:
@@ -241,8 +246,13 @@ class FilesystemDriver:
                 changed = {folder for one in (target, *(one for one, _ in small)) for folder in make_parents(one)}
                 whole = temporaries([(target, move.tail)]) if source is None else nullcontext([source])
                 with whole as [large], new_files(small) as beside:
-                    yield Unsynced(files=[large.handle, *(one.handle for one in beside)])
-                    large.path.replace(target)
+                    new = beside if source else [large, *beside]
+                    yield Unsynced(files=[one.handle for one in new])
+                    if source is None:
+                        large.path.replace(target)
+                    else:
+                        with not_found(move.source):
+                            take_place(source)
                     for one in beside:
                         give_name(one)
             yield Unsynced(folders=changed)
@@ -263,7 +273,9 @@ class FilesystemDriver:
             return
         with _locked(origin, move.source, create=False, wait=False) as handle:
             _check_size(handle, offset)
+            _check_state(handle, move.source, move.state)
             write_all(handle, move.tail, offset)
+            os.fsync(handle)  # bytes from before: an error of theirs may have been told to somebody else
             yield Written(handle, origin, target)
 
     def _is_removed(self, key: str) -> bool:
@@ -315,6 +327,11 @@ class FilesystemDriver:
             doomed = self._trash / str(uuid.uuid4())
             path.rename(doomed)
             remove_folder(doomed)
+
+
+def _check_state(handle: int, key: str, expected: State | None) -> None:
+    if expected is not None and identity(os.fstat(handle)) != expected:
+        raise Changed(key)
 
 
 def _check_size(handle: int, size: int) -> None:

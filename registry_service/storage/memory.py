@@ -1,5 +1,6 @@
 """Bytes in this process's memory, for trials and tests."""
 
+import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from registry_service.storage.driver import (
     Mark,
     Move,
     Stat,
+    State,
     WrongOffset,
     parts_of,
 )
@@ -25,11 +27,13 @@ class MemoryDriver:
 
     def __init__(self) -> None:
         self._items: dict[str, tuple[bytearray, float]] = {}
+        self._states: dict[str, int] = {}
+        self._changes = itertools.count()
 
     async def stat(self, key: str) -> Stat:
         """See Driver."""
         data, modified = self._get(key)
-        return Stat(len(data), modified)
+        return Stat(len(data), modified, self._state(key))
 
     async def read(self, key: str) -> bytes:
         """See Driver."""
@@ -46,20 +50,27 @@ class MemoryDriver:
         if not isinstance(expected, Anything) and (None if present is None else bytes(present[0])) != expected:
             raise Changed(key)
         self._items[key] = (bytearray(data), time.time())
+        self._states[key] = next(self._changes)
 
-    async def append(self, key: str, offset: int, data: Data) -> None:
+    async def append(self, key: str, offset: int, data: Data, *, expected: State | None = None) -> State:
         """See Driver."""
         present = self._get(key)[0] if offset else self._items.get(key, (bytearray(), 0.0))[0]
         if len(present) != offset:
             raise WrongOffset(len(present))
+        if expected is not None and self._state(key) != expected:
+            raise Changed(key)
         for part in parts_of(data):
             present += part
         self._items[key] = (present, time.time())
+        self._states[key] = next(self._changes)
+        return self._state(key)
 
     async def move(self, move: Move) -> None:
         """See Driver."""
         if move.tail:
-            await self.append(move.source, move.size - len(move.tail), move.tail)
+            await self.append(move.source, move.size - len(move.tail), move.tail, expected=move.state)
+        elif move.state is not None and move.source in self._items and self._state(move.source) != move.state:
+            raise Changed(move.source)
         present = len(self._get(move.source)[0])
         if present != move.size:
             raise WrongOffset(present)
@@ -108,6 +119,9 @@ class MemoryDriver:
     async def close(self) -> None:
         """See Driver."""
         self._items.clear()
+
+    def _state(self, key: str) -> State:
+        return (self._states.get(key, -1),)
 
     def _get(self, key: str) -> tuple[bytearray, float]:
         try:

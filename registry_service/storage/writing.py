@@ -132,14 +132,26 @@ class _Disk:
     def __init__(self, root: Path) -> None:
         self._handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)  # is told of every error since it was opened
         self.close = weakref.finalize(self, os.close, self._handle)
+        self._device = os.fstat(self._handle).st_dev
         self._tells_of_errors = tells_of_errors(root)
 
     def sync(self, waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
         """Make durable what several wait for, and return by number why that failed."""
         is_cheaper = len(waiting) > 1 and self._tells_of_errors and waiting_bytes() < _LITTLE_BYTES
-        if is_cheaper and sync_file_system(self._handle):
-            return {}
+        if is_cheaper and all(map(self._holds, waiting.values())):
+            if sync_file_system(self._handle):
+                return {}
+            self._tells_of_errors = False  # who has been told of an error is not told again
         return sync_files(waiting) | sync_folders(waiting)
+
+    def _holds(self, unsynced: Unsynced) -> bool:
+        """Tell whether all of it is on this file system: folders may lead to others, and be exchanged meanwhile."""
+        try:
+            files = [os.fstat(handle) for handle in unsynced.files]
+            folders = [folder.stat() for folder in unsynced.folders]
+        except OSError:
+            return False
+        return all(one.st_dev == self._device for one in (*files, *folders))
 
 
 def sync_files(waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from registry_service.storage.driver import KeyNotFound, Move, WrongOffset
+from registry_service.storage.driver import Changed, KeyNotFound, Move, WrongOffset
 from tests.registry.driver_contract import SIZES, content, outcome
 
 
@@ -53,6 +53,21 @@ class MoveContract:
     async def test_last_bytes_of_what_is_not_there_are_refused(self, driver):
         with pytest.raises(KeyNotFound):
             await driver.move(Move("a/up", "b/data", 1000, tail=content(10)))
+
+    async def test_only_the_bytes_that_are_meant_are_moved(self, driver):
+        state = await driver.append("a/up", 0, content(10))
+        assert state == (await driver.stat("a/up")).state
+        await driver.delete("a/up")
+        other = await driver.append("a/up", 0, content(10, 1))
+        for tail in (b"", b"tail"):
+            with pytest.raises(Changed):
+                await driver.move(Move("a/up", "b/data", 10 + len(tail), tail=tail, state=state))
+        with pytest.raises(Changed):
+            await driver.append("a/up", 10, b"more", expected=state)
+        assert await driver.read("a/up") == content(10, 1)
+        assert await driver.append("a/up", 10, b"more", expected=other) != other
+        await driver.move(Move("a/up", "b/data", 14, state=(await driver.stat("a/up")).state))
+        assert await driver.read("b/data") == content(10, 1) + b"more"
 
     async def test_a_key_may_get_another_name_and_place(self, driver):
         for key, data in (("n/a", b"one"), ("n/b", b"two"), ("m/b", b"old")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_service.storage.driver import Move, StorageFull
+from registry_service.storage.driver import Changed, Move, StorageFull
 from registry_service.storage.filesystem import FilesystemDriver
 
 
@@ -57,7 +57,14 @@ async def test_a_move_makes_the_appended_bytes_durable_first(driver, calls):
     await driver.append("up/data", 0, b"x")
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1))
-    assert calls == ["mkdir blob", "fsync up/data", "replace up/data blob/data", "fsync .", "fsync blob"]
+    assert calls == [
+        "fsync up/data",
+        "mkdir blob",
+        "replace up/data blob/data.tmp",
+        "replace blob/data.tmp blob/data",
+        "fsync .",
+        "fsync blob",
+    ]
 
 
 async def test_what_is_moved_and_what_goes_beside_it_is_synced_before_its_name_and_the_folders_last(driver, calls):
@@ -65,7 +72,8 @@ async def test_what_is_moved_and_what_goes_beside_it_is_synced_before_its_name_a
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1, beside={"a/b/link": b"y"}))
     assert calls == [
-        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data", "fsync a/b/link", "replace up/data blob/data",
+        "fsync up/data", "mkdir blob", "mkdir a", "mkdir a/b", "fsync a/b/link",
+        "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data",
         "fsync .", "fsync a", "fsync a/b", "fsync blob",
     ]  # fmt: skip
 
@@ -76,7 +84,8 @@ async def test_a_key_that_was_there_is_replaced_when_its_bytes_are_durable(drive
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1, beside={"a/link": b"new"}))
     assert calls == [
-        "mkdir blob", "fsync up/data", "fsync a/link.tmp", "replace up/data blob/data", "replace a/link.tmp a/link",
+        "fsync up/data", "mkdir blob", "fsync a/link.tmp",
+        "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data", "replace a/link.tmp a/link",
         "fsync .", "fsync a", "fsync blob",
     ]  # fmt: skip
 
@@ -107,8 +116,13 @@ async def test_a_move_that_fails_late_keeps_its_bytes_and_takes_back_what_is_not
     await driver.append("up/data", 0, b"x")
     await driver.write("a/link", b"old")
 
+    calls, fsync = [], os.fsync
+
     def fail(handle):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        calls.append(handle)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(handle)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
@@ -155,3 +169,20 @@ async def test_what_the_disk_says_at_the_last_moment_leaves_the_old_bytes(driver
     assert isinstance(caught.value, StorageFull) == (error is StorageFull)
     assert await driver.read("a/b") == b"old"
     assert files(root) == ["a/b"]
+
+
+async def test_a_file_that_takes_the_place_of_another_during_its_move_is_not_moved(driver, root, monkeypatch):
+    """While the disk is waited for, the upload is cancelled and another begins under its name."""
+    await driver.append("up/data", 0, b"good")
+    fsync = os.fsync
+
+    def exchange(handle):
+        if (root / "up/data").exists() and Path(f"/proc/self/fd/{handle}").readlink() == root / "blob/link":
+            (root / "up/data").unlink()
+            (root / "up/data").write_bytes(b"evil")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", exchange)
+    with pytest.raises(Changed):
+        await driver.move(Move("up/data", "blob/data", 4, beside={"blob/link": b"y"}))
+    assert files(root) == ["blob/link"]

@@ -249,11 +249,11 @@ async def test_an_upload_with_a_failed_batch_cannot_be_closed_as_if_it_were_whol
     here, body = await process(watched), content(24)
     upload = await here.start(NAME)
 
-    async def fail(key, offset, data):
+    async def fail(key, offset, data, **more):
         if offset == 16:
             await (asyncio.sleep(60) if failure == "cancelled" else asyncio.sleep(0))
             raise StorageFull
-        await MemoryDriver.append(watched, key, offset, data)
+        return await MemoryDriver.append(watched, key, offset, data, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(watched, "append", fail)
@@ -269,7 +269,7 @@ async def test_an_upload_with_a_failed_batch_cannot_be_closed_as_if_it_were_whol
 
 
 async def test_a_kept_digest_that_finds_no_room_does_not_fail_the_upload(watched, monkeypatch):
-    async def append(key, offset, data):
+    async def append(key, offset, data, **more):
         if "/digests/" in key:
             raise StorageFull
         await MemoryDriver.append(watched, key, offset, data)

@@ -7,6 +7,7 @@ import pytest
 
 from registry_service import layout, uploads
 from registry_service.errors import Code, RegistryError
+from registry_service.storage.driver import KeyNotFound
 from registry_service.storage.filesystem import FilesystemDriver
 from shared.names import Digest
 from tests.registry.driver_contract import content
@@ -68,6 +69,58 @@ async def test_of_last_requests_at_the_same_time_one_closes_the_upload(driver):
         Code.BLOB_UPLOAD_UNKNOWN
     ]
     assert [await stored(driver, digest) for digest in closed] == [bodies[results.index(closed[0])]]
+
+
+@pytest.mark.parametrize("when", ["before the digest is known", "before the move", "between two requests"])
+@pytest.mark.parametrize("fresh", [False, True], ids=["the same process", "another process"])
+@pytest.mark.usefixtures("small_batches")
+async def test_bytes_that_take_the_place_of_those_that_were_hashed_are_not_taken_for_them(
+    driver, monkeypatch, when, fresh
+):
+    """Whoever may push to one repository could else put anything under the digest of another's blob."""
+    good, evil, here = content(100), content(100, 7), await process(driver)
+    upload = await here.receive(await here.start(NAME), stream(good[:50]))
+    key = layout.upload_data(NAME, upload.id)
+
+    async def exchange(size):
+        await driver.delete(key)
+        await driver.append(key, 0, evil[:size])
+
+    if when == "between two requests":
+        await exchange(50)
+    upload = await here.receive(upload, stream(good[50:]))
+    here = await process(driver) if fresh else here
+    if when == "before the digest is known":
+        await exchange(100)
+    if when == "before the move":
+        move, moves = driver.move, []
+
+        async def exchange_and_move(wanted):
+            if not moves:
+                await exchange(100)
+            moves.append(wanted)
+            await move(wanted)
+
+        monkeypatch.setattr(driver, "move", exchange_and_move)
+    with refused(Code.DIGEST_INVALID):
+        await here.commit(upload, digest_of(good))
+    with pytest.raises(KeyNotFound):
+        await driver.stat(layout.blob(digest_of(good)))
+
+
+async def test_bytes_that_are_exchanged_again_and_again_are_refused_in_the_end(driver, monkeypatch):
+    body, here = content(100), await process(driver)
+    upload = await here.receive(await here.start(NAME), stream(body))
+    move, key = driver.move, layout.upload_data(NAME, upload.id)
+
+    async def exchange_and_move(wanted):
+        await driver.delete(key)
+        await driver.append(key, 0, body)
+        await move(wanted)
+
+    monkeypatch.setattr(driver, "move", exchange_and_move)
+    with refused(Code.RANGE_INVALID):
+        await here.commit(upload, digest_of(body))
 
 
 @pytest.mark.parametrize("size", [3, 8])

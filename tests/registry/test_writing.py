@@ -85,6 +85,33 @@ async def test_those_that_gather_are_synced_at_once(tmp_path, calls, monkeypatch
     assert [await driver.read(f"f/{number}") for number in range(10)] == [b"data"] * 10
 
 
+@pytest.mark.usefixtures("little")
+async def test_a_file_system_that_has_failed_once_is_not_trusted_again(tmp_path, calls, monkeypatch):
+    """Who has been told of an error is not told again, and somebody else's bytes may be lost."""
+    monkeypatch.setattr(writing, "tells_of_errors", lambda root: True)
+    monkeypatch.setattr(writing, "sync_file_system", lambda handle: calls.append("failed") or False)
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path)
+    await together(driver, 3)
+    await together(driver, 3)
+    assert calls.count("failed") == 1
+
+
+@pytest.mark.system
+@pytest.mark.usefixtures("little")
+async def test_what_lies_on_another_disk_is_synced_there(tmp_path, calls, monkeypatch):
+    monkeypatch.setattr(writing, "tells_of_errors", lambda root: True)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/f").symlink_to("/dev/shm")
+    driver = await asyncio.to_thread(FilesystemDriver, tmp_path / "root")
+    first = asyncio.create_task(driver.write("first/key", b"x"))
+    await asyncio.sleep(0)
+    keys = [f"f/{tmp_path.name}-{number}" for number in range(3)]
+    await asyncio.gather(first, *(driver.write(key, b"data") for key in keys))
+    for key in keys:
+        await driver.delete(key)
+    assert "syncfs" not in calls
+
+
 @pytest.mark.parametrize("why", ["much else waits", "its errors would not be told", "it fails"])
 async def test_each_is_synced_by_itself_where_that_is_better(tmp_path, calls, monkeypatch, why):
     monkeypatch.setattr(writing, "tells_of_errors", lambda root: why != "its errors would not be told")

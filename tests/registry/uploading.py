@@ -55,13 +55,14 @@ class Watched(MemoryDriver):
         self.bytes_read += len(data) if key.endswith("/data") else 0
         return data
 
-    async def append(self, key, offset, data):
+    async def append(self, key, offset, data, *, expected=None):
         data = b"".join(parts_of(data))
         fitting = data[: self.room]
-        await super().append(key, offset, fitting)
+        state = await super().append(key, offset, fitting, expected=expected)
         self.room = self.room and self.room - len(fitting)
         if len(fitting) < len(data):
             raise StorageFull
+        return state
 
 
 async def process(driver):
