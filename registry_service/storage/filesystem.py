@@ -1,8 +1,9 @@
 """Bytes in files below one folder, durable and atomic.
 
 A whole write goes to a temporary name in the same folder, is synced, renamed, and then the folder is synced: after a
-power cut there is the old file or the new one. Folders made on the way are synced into their parents as well; all of
-them last, for one wait for the disk serves for everything that is on its way there.
+power cut there is the old file or the new one. Folders made on the way are synced into their parents as well. The
+links beside a move, if new, are written under their own names; an empty one counts as missing. Writes that come at the
+same time are synced together (`writing`).
 """
 
 import asyncio

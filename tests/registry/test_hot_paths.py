@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.content import blob, image, image_config
+from tests.kit.counting import counting
 from tests.kit.services import free_port
 
 RECORD = "CANGKU_RECORD_HOT_PATHS"
@@ -36,31 +37,10 @@ version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}/images}}, maintenance: {{uploadpurging: {{enabled: false}}}}}}
 http: {{addr: "127.0.0.1:{port}", workers: 1}}
 """
-COUNTING = """
-import signal, sys
+COUNTING = counting("""
 from registry_service.__main__ import main
-
-calls = 0
-
-def count(frame, event, argument):
-    global calls
-    if event == "call":
-        calls += 1
-
-def begin(number, frame):
-    global calls
-    calls = 0
-    sys.setprofile(count)
-
-def end(number, frame):
-    sys.setprofile(None)
-    with open(sys.argv[1], "w") as file:
-        file.write(str(calls))
-
-signal.signal(signal.SIGUSR1, begin)
-signal.signal(signal.SIGUSR2, end)
 sys.exit(main(["serve", sys.argv[2]]))
-"""
+""")
 HOUSEKEEPING = {"restart_syscall", "rt_sigreturn", "futex", "getpid", "write", "read", "epoll_wait", "epoll_pwait"}
 """Calls that the measurement itself makes, or whose number depends on how requests fall into rounds of the loop."""
 

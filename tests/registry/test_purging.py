@@ -108,6 +108,14 @@ async def test_a_dry_run_only_says_what_would_go(driver):
     assert await remaining(driver) == ["one"]
 
 
+async def test_a_dry_run_leaves_uploads_of_ours_with_all_they_have(driver):
+    await driver.append(layout.upload_begun("team/app", "one"), 0, f"{ago(days=1)} team/app".encode())
+    await driver.append(layout.upload_data("team/app", "one"), 0, b"bytes")
+    assert await purge(driver, UploadPurging(age=Duration(3600.0), dryrun=True)) == ["one"]
+    assert await remaining(driver) == ["one"]
+    assert len(await driver.children(layout.BEGUN_UPLOADS)) == 1
+
+
 async def test_several_registries_may_purge_one_storage_at_once(driver):
     for number in range(20):
         await begin(driver, f"{number:02}", ago(days=1))

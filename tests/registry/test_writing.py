@@ -184,6 +184,27 @@ def test_whole_file_systems_are_synced_only_where_their_errors_are_told(
     assert writing.tells_of_errors(tmp_path) is expected
 
 
+def test_a_folder_that_cannot_be_synced_is_told_to_all_who_wait_for_it_and_to_nobody_else(tmp_path):
+    waiting = {
+        0: Unsynced(folders=[tmp_path / "gone"]),
+        1: Unsynced(folders=[tmp_path]),
+        2: Unsynced(folders=[tmp_path, tmp_path / "gone"]),
+    }
+    assert {number: type(error) for number, error in writing.sync_folders(waiting).items()} == {
+        0: FileNotFoundError,
+        2: FileNotFoundError,
+    }
+
+
+def test_a_file_that_cannot_be_synced_is_told_to_whoever_waits_for_it(tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        good, (reading, end) = file.fileno(), os.pipe()  # a pipe has nothing to be synced
+        errors = writing.sync_files({0: Unsynced(files=[good]), 1: Unsynced(files=[good, end])})
+    os.close(reading)
+    os.close(end)
+    assert [(number, error.errno) for number, error in errors.items()] == [(1, errno.EINVAL)]
+
+
 async def test_nobody_waits_for_ever_when_something_unforeseen_happens(tmp_path, monkeypatch):
     writer = await asyncio.to_thread(Writer, tmp_path)
     with monkeypatch.context() as patch:

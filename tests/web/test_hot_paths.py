@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.kit.counting import counting
 from tests.kit.services import free_port, running_service
 
 RECORD = "CANGKU_RECORD_HOT_PATHS"
@@ -31,32 +32,11 @@ registry: {{name: 'registry:5000', auth: {{enabled: true, key: '{key}'}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 database: {{url: 'sqlite:///{folder}/web.db'}}
 """
-COUNTING = """
-import signal, sys
+COUNTING = counting("""
 from web_service.__main__ import main
-
-result, sys.argv = sys.argv[1], ["registry-web", "serve", sys.argv[2]]
-calls = 0
-
-def count(frame, event, argument):
-    global calls
-    if event == "call":
-        calls += 1
-
-def begin(number, frame):
-    global calls
-    calls = 0
-    sys.setprofile(count)
-
-def end(number, frame):
-    sys.setprofile(None)
-    with open(result, "w") as file:
-        file.write(str(calls))
-
-signal.signal(signal.SIGUSR1, begin)
-signal.signal(signal.SIGUSR2, end)
+sys.argv = ["registry-web", "serve", sys.argv[2]]
 main()
-"""
+""")
 
 
 class Client:
