@@ -16,7 +16,7 @@ from aiohttp import web
 
 from registry_service import layout
 from registry_service.api import create_api
-from registry_service.api.express import EXPRESS, Connection, Express
+from registry_service.api.express import EXPRESS, Express, ExpressConnection
 from registry_service.api.requests import IN_FLIGHT, Parts
 from registry_service.auth import TokenAuth
 from registry_service.children import Link
@@ -24,12 +24,13 @@ from registry_service.config import Config
 from registry_service.listening import BACKLOG, close, listen, reason_of, tls_context, url_of
 from registry_service.notifications import Notifier
 from registry_service.purging import purge_for_ever
+from registry_service.receiving import BATCH_BYTES
 from registry_service.referrers import Referrers
 from registry_service.registry import Registry
 from registry_service.storage import create_driver
 from registry_service.storage.driver import Driver
 from registry_service.summaries import Summaries
-from registry_service.uploads import BATCH_BYTES, Uploads
+from registry_service.uploads import Uploads
 from shared.config import ConfigError
 from shared.draining import InFlight
 from shared.logs import fields
@@ -179,9 +180,9 @@ async def _accept(
     manager = runner.server
     assert manager is not None  # noqa: S101 - it is there since the runner's setup
 
-    def connection() -> Connection:
+    def connection() -> ExpressConnection:
         options = manager._kwargs  # noqa: SLF001 - what the runner was given for its connections
-        return Connection(manager, express, loop=asyncio.get_running_loop(), **options)
+        return ExpressConnection(manager, express, loop=asyncio.get_running_loop(), **options)
 
     server = await asyncio.get_running_loop().create_server(connection, sock=listener, ssl=context, backlog=1)
     listener.listen(BACKLOG)

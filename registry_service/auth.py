@@ -136,7 +136,7 @@ class TokenAuth:
         except TokenRefused as error:
             log.info("token refused", extra=fields(reason=str(error)))
             raise self._unauthorized(needed, "invalid_token", str(error)) from None
-        missing = [scope for scope in _missing(claims, needed) if not _may_list(claims, scope)]
+        missing = _lacking(claims, needed)
         if missing:
             log.info("scope missing", extra=fields(user=claims.subject, missing=" ".join(map(str, missing))))
             raise self._unauthorized(needed, "insufficient_scope", _refusal(claims, missing))
@@ -148,6 +148,15 @@ class TokenAuth:
             unreadable=claims.unreadable,
             sees_all=not _missing(claims, _WHOLE_CATALOG),
         )
+
+    def permits(self, header: str | None, needed: Sequence[Scope]) -> Claims | None:
+        """Return the claims of a token with which `authorize` lets a request pass; else None, and not a word of why."""
+        token = _bearer_token(header)
+        try:
+            claims = self.verify(token) if token else None
+        except TokenRefused:
+            return None
+        return None if claims is None or _lacking(claims, needed) else claims
 
     def has_expired(self, header: str | None) -> bool:
         """Tell whether the header's token was good once, so that it matters when an upload began."""
@@ -251,6 +260,11 @@ def _refusal(claims: Claims, missing: Sequence[Scope]) -> str:
     if claims.limited:
         whom += " with this access token, which has limits of its own"
     return f"{wanted} is not permitted {whom}; an administrator can explain why on the page Access of the console"
+
+
+def _lacking(claims: Claims, needed: Sequence[Scope]) -> list[Scope]:
+    """Return what a token would have to permit for a request to pass; a part of the catalog is enough for that."""
+    return [scope for scope in _missing(claims, needed) if not _may_list(claims, scope)]
 
 
 def _may_list(claims: Claims, scope: Scope) -> bool:

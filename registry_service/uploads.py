@@ -11,26 +11,25 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from registry_service import layout
 from registry_service.errors import Code, RegistryError
+from registry_service.hashes import Running, begin_hashes, update_all
+from registry_service.receiving import BATCH_BYTES, PIECE_BYTES, Batch, Body, Source, Turn, batches_of
 from registry_service.registry import layer_links, source_notes
 from registry_service.storage.driver import Changed, Driver, KeyNotFound, Move, State, StorageFull, WrongOffset
 from shared.names import Digest
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
-BATCH_BYTES: Final = 1 << 20
-"""Bytes that are hashed and written at a time: enough that a thread hop costs nothing beside them."""
 _AT_ONCE_BYTES: Final = 128 << 10
 """Hashing so much takes less than a thread hop."""
+_TURNS_AT_ONCE: Final = 8
+"""Threads that take large bodies from their connections; more would only disturb each other."""
 _MOST_READINGS: Final = 3
 _REMEMBERED_HASHES: Final = 256
 _CANONICAL: Final = "sha256"
@@ -48,34 +47,6 @@ class Upload:
     tail: bytes | bytearray = b""
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Bytes as they arrived, in parts, for joining them would copy them; `size` is how many there are."""
-
-    parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-
-@dataclass
-class _Running:
-    """Hashes of the first `offset` bytes of an upload, ready to go on; `state` is that of the bytes that are stored.
-
-    A name may be given to other bytes: what was hashed is known by its state only.
-    """
-
-    hashes: "tuple[_Hash, ...]"
-    offset: int
-    state: State | None = None
-
-    def update(self, parts: list[bytes]) -> None:
-        for one in self.hashes:
-            for part in parts:
-                one.update(part)
-
-    def digests(self) -> dict[str, Digest]:
-        return {one.name: Digest(one.name, one.hexdigest()) for one in self.hashes}
-
-
 @dataclass(frozen=True, slots=True)
 class _Read:
     """The digests of an upload's bytes by algorithm, and the state of those that are stored when they were hashed."""
@@ -90,13 +61,15 @@ class Uploads:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._boot_id = _read_boot_id()
-        self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._running: OrderedDict[str, Running] = OrderedDict()
+        self._turns = asyncio.Semaphore(_TURNS_AT_ONCE)
+        self._buffers: list[bytearray] = []
 
     async def start(self, name: str, algorithm: str = _CANONICAL) -> Upload:
         """Open an upload; `algorithm` is what its digest will probably be of, so that one reading suffices."""
         upload = Upload(name, str(uuid.uuid4()), 0)
         if algorithm != _CANONICAL:
-            self._keep(upload, _new_running(_CANONICAL, algorithm))
+            self._keep(upload, begin_hashes(_CANONICAL, algorithm))
         now = datetime.now(UTC).strftime(_MOMENT)
         # Not durable, for an upload promises nothing before its end: after a power cut the client begins anew.
         await self._driver.append(layout.upload_begun(name, upload.id), 0, f"{now} {name}".encode())
@@ -115,7 +88,7 @@ class Uploads:
         """Return when an open upload of a repository began, None for one that is not there."""
         return await started_at(self._driver, name, upload_id) if _is_uuid(upload_id) else None
 
-    async def receive(self, upload: Upload, body: AsyncIterator[bytes], *, closing: Digest | None = None) -> Upload:
+    async def receive(self, upload: Upload, body: AsyncIterable[bytes], *, closing: Digest | None = None) -> Upload:
         """Add a request body to an upload, and return the upload as it then is.
 
         With a digest, `closing`, the commit follows at once, and the last bytes may be left to it. What arrived before
@@ -123,16 +96,25 @@ class Uploads:
         raises.
         """
         running = self._resume(upload)
-        written, tail = upload.offset, _Batch()
+        written, tail = upload.offset, Batch()
+        in_turns = body if isinstance(body, Body) and body.has_source else None
         try:
             with _refused():
-                async with aclosing(_batches(body)) as batches:
+                async with aclosing(
+                    batches_of(body, BATCH_BYTES if in_turns is None else _AT_ONCE_BYTES + 1)
+                ) as batches:
                     async for batch in batches:
-                        if closing is not None and _may_wait(batch, running, written, closing):
+                        source = in_turns.source() if in_turns is not None and batch.size > _AT_ONCE_BYTES else None
+                        if source is not None:
+                            written = await self._take_turn(upload, written, source, running, batch.parts)
+                        elif closing is not None and _may_wait(batch, running, written, closing):
                             tail = batch
                         else:
                             await self._store(upload, written, batch, running)
                             written += batch.size
+                        while source is not None and not source.ended:
+                            await source.ready()
+                            written = await self._take_turn(upload, written, source, running)
         except Exception:
             if tail.size:
                 with _refused():
@@ -187,7 +169,7 @@ class Uploads:
         except KeyNotFound:
             return None
 
-    async def _store(self, upload: Upload, offset: int, batch: _Batch, running: _Running | None) -> None:
+    async def _store(self, upload: Upload, offset: int, batch: Batch, running: Running | None) -> None:
         """Write and hash a batch beside each other."""
         key = layout.upload_data(upload.repository, upload.id)
         if offset == 0 and batch.size >= BATCH_BYTES:
@@ -209,6 +191,31 @@ class Uploads:
             return
         running.offset = offset + batch.size
 
+    async def _take_turn(
+        self, upload: Upload, offset: int, source: Source, running: Running | None, head: Sequence[bytes] = ()
+    ) -> int:
+        """Let a thread store and hash what comes for a while, after `head`; return how much is stored then."""
+        key = layout.upload_data(upload.repository, upload.id)
+        counts = running if running is not None and running.offset == offset else None
+        async with self._turns:
+            buffer = self._buffers.pop() if self._buffers else bytearray(PIECE_BYTES)
+            turn = Turn(source, buffer, head)
+            try:
+                if counts is not None:
+                    # Until it is over, and for ever when it fails, the hash may count bytes that are not stored.
+                    counts.offset = _UNKNOWN
+                    with suppress(Changed):  # the hash is of other bytes: these are read again at the end
+                        end = self._driver.appending(key, offset, expected=counts.state)
+                        counts.state = await turn.take(end, counts.hashes)
+                        counts.offset = offset + turn.taken
+                        return counts.offset
+                await turn.take(self._driver.appending(key, offset), ())
+            finally:
+                self._buffers.append(buffer)
+        if offset == 0 and not source.ended:
+            await self._tell_the_go_registry(upload)
+        return offset + turn.taken
+
     async def _tell_the_go_registry(self, upload: Upload) -> None:
         """Let the Go registry find a large upload, should it take the tree back, and purge it."""
         with suppress(KeyNotFound, WrongOffset):
@@ -216,19 +223,19 @@ class Uploads:
             moment, _, _ = begun.partition(b" ")
             await self._driver.append(layout.upload_started(upload.repository, upload.id), 0, moment)
 
-    def _resume(self, upload: Upload) -> _Running | None:
+    def _resume(self, upload: Upload) -> Running | None:
         """Return the hashes to go on with, or None when only a second read can tell the digest."""
         running = self._running.pop(upload.id, None)
         if running is not None and running.offset == upload.offset:
             return running
-        return _new_running(_CANONICAL) if upload.offset == 0 else None
+        return begin_hashes(_CANONICAL) if upload.offset == 0 else None
 
-    def _keep(self, upload: Upload, running: _Running) -> None:
+    def _keep(self, upload: Upload, running: Running) -> None:
         self._running[upload.id] = running
         while len(self._running) > _REMEMBERED_HASHES:
             self._running.popitem(last=False)
 
-    async def _remember(self, upload: Upload, running: _Running, *, here_only: bool) -> None:
+    async def _remember(self, upload: Upload, running: Running, *, here_only: bool) -> None:
         self._keep(upload, running)
         if here_only or running.offset < BATCH_BYTES:
             return  # another process reads so little once more
@@ -263,11 +270,11 @@ class Uploads:
         with _refused():
             state = (await self._driver.stat(key)).state if stored or not upload.tail else None
             if stored <= _AT_ONCE_BYTES:
-                _update_all(list(hashes.values()), (await self._driver.read(key))[:stored] if stored else b"")
+                update_all(list(hashes.values()), (await self._driver.read(key))[:stored] if stored else b"")
             else:
                 async for chunk in self._driver.stream(key, 0, stored):
-                    await asyncio.to_thread(_update_all, list(hashes.values()), chunk)
-        _update_all(list(hashes.values()), upload.tail)
+                    await asyncio.to_thread(update_all, list(hashes.values()), chunk)
+        update_all(list(hashes.values()), upload.tail)
         return _Read({algorithm: Digest(algorithm, one.hexdigest()) for algorithm, one in hashes.items()}, state)
 
 
@@ -331,38 +338,11 @@ def _traces(upload: Upload) -> tuple[str, str]:
     return layout.upload_begun(upload.repository, upload.id), layout.upload(upload.repository, upload.id)
 
 
-def _may_wait(batch: _Batch, running: _Running | None, offset: int, digest: Digest) -> bool:
+def _may_wait(batch: Batch, running: Running | None, offset: int, digest: Digest) -> bool:
     """Tell whether the end of a body can be stored with the commit: no other batch follows one so small."""
     if running is None or running.offset != offset or batch.size > _AT_ONCE_BYTES or batch.size >= BATCH_BYTES:
         return False
     return {_CANONICAL, digest.algorithm} <= {one.name for one in running.hashes}
-
-
-def _new_running(*algorithms: str) -> _Running:
-    return _Running(tuple(hashlib.new(algorithm) for algorithm in algorithms), 0)
-
-
-def _update_all(hashes: list["_Hash"], chunk: bytes | bytearray) -> None:
-    for one in hashes:
-        one.update(chunk)
-
-
-async def _batches(body: AsyncIterator[bytes]) -> AsyncGenerator[_Batch, None]:
-    """Collect parts of any size into batches worth a thread hop; a body that breaks off yields its last ones."""
-    batch = _Batch()
-    try:
-        async for part in body:
-            batch.parts.append(part)
-            batch.size += len(part)
-            if batch.size >= BATCH_BYTES:
-                yield batch
-                batch = _Batch()
-    except Exception:
-        if batch.size:
-            yield batch
-        raise
-    if batch.size:
-        yield batch
 
 
 def _is_uuid(text: str) -> bool:

@@ -66,8 +66,9 @@ def create_api(parts: Parts) -> web.Application:
     app = web.Application(middlewares=[frame])
     app[PARTS] = parts
     app[IN_FLIGHT] = InFlight()
-    app[EXPRESS] = Express(parts.registry.driver, parts.auth)
     app[TRUSTED] = parse_networks(parts.config.http.trustedproxies)
+    # Behind a proxy it is a header that tells who asks, and the line in the log names the client.
+    app[EXPRESS] = Express(parts.registry.driver, parts.auth, by_meaning=not app[TRUSTED])
     for route in ROUTES:
         handler = _writable(route.handler) if route.writes else route.handler
         path = route.path if route.path == "/" else parts.config.http.prefix.rstrip("/") + route.path

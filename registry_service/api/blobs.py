@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from registry_service.api.express import WITNESSES
+from registry_service.api.express import rests_on
 from registry_service.api.http import ByteRange, UnsatisfiableRange, etag, etag_matches, if_range_holds, parse_ranges
 from registry_service.api.requests import digest_of, origin_of, parts_of, repository_of, url_for
 from registry_service.api.sending import send_range, send_ranges
@@ -28,7 +28,7 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
     if parts.notifier.wants("pull", BLOB_TYPE):
         await _notify(request, "pull", name, blob)
     else:
-        request[WITNESSES] = parts.registry.witnesses_of_blob(name, blob)
+        rests_on(request, parts.registry.witnesses_of_blob(name, blob), for_all=True)
     headers = {
         "Docker-Content-Digest": str(digest),
         "ETag": etag(str(digest)),

@@ -1,94 +1,99 @@
-"""The express lane: a request that came before, byte for byte, gets the answer that it got, if that still holds.
+"""The express lane: a request that came before gets the answer that it got, if that still holds.
 
 Clients ask for the same manifests, small blobs and lists again and again. The long way through the framework is the
-only one that decides anything; what it answered is remembered here, under the bytes of the whole request, token
-included, with what the answer rests on: links, sizes and folders in the storage (`Driver.mark`), and the claims of the
-token. When the same bytes come again, all of that is looked at anew, and the answer leaves at once, without a task, a
-route, a request object. A link that moved, a token that expired or an event to record sends the request the long way.
-Both leave the same line in the log.
+only one that decides anything; what it answered is remembered here, with what the answer rests on: links, sizes and
+folders in the storage (`Driver.mark`), and what a token must permit. It is found in two ways: by the bytes of the whole
+request, token included, and by what these ask (`questions`), whoever asks it, by which program. Either way all of that
+is looked at anew, and the answer leaves at once, without a task, a route, a request object. A link that moved, a token
+that expired or an event to record sends the request the long way. All ways leave the same line in the log.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.web_protocol import RequestHandler
 
+from registry_service.api.connection import Connection
+from registry_service.api.questions import Question, agent_of, is_whole, question_of
+from registry_service.api.remembered import Answer, Asked, Heard, Line, Memory, Seen
 from registry_service.api.requests import TRUSTED, address_of, client_address, connection_address
 from registry_service.auth import TokenAuth
 from registry_service.chains import TokenRefused
 from registry_service.registry import Witness
-from registry_service.storage.driver import Driver, Mark
+from registry_service.storage.driver import Driver
 from shared.logs import LineTemplate
-from shared.tokens import Claims
+from shared.tokens import Claims, Scope
 
-WITNESSES: Final = web.RequestKey[Sequence[Witness] | None]("witnesses")
-"""Set by a handler whose answer depends on these alone, and on nothing that would have to be recorded."""
+NEEDED: Final = web.RequestKey[Sequence[Scope]]("needed")
+"""What a token must permit for a request to pass; missing where none is looked at."""
 
-_MOST_REQUEST_BYTES: Final = 8 << 10
+_RESTS_ON: Final = web.RequestKey[tuple[Sequence[Witness], bool]]("rests on")
 _MOST_BODY_BYTES: Final = 64 << 10
-_MOST_BYTES: Final = 16 << 20
-_MOST_SEEN: Final = 10_000
-_OVERHEAD_BYTES: Final = 1 << 10
-_MARK_BYTES: Final = 1 << 9
-_WHOLE: Final = re.compile(rb"(?:GET|HEAD) /[^\r\n]* HTTP/1\.1\r\n(?:[^\r\n]+\r\n)+\r\n")
-_HAS_MORE: Final = re.compile(rb"\r\n(?:content-length|transfer-encoding|upgrade|expect)[ \t]*:", re.IGNORECASE)
 _STATUSES: Final = (200, 304)
 _DATE: Final = "Date"
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was answered: `before` and `after` the date; `marks` and `claims` are what it rests on."""
+def rests_on(request: web.Request, witnesses: Sequence[Witness] | None, *, for_all: bool) -> None:
+    """Say that an answer depends on these alone, if there are any to tell, and on nothing that is to be recorded.
 
-    marks: tuple[Mark, ...]
-    token: str
-    claims: Claims | None
-    before: bytes
-    after: bytes
-    log: LineTemplate | None
-    size: int
+    `for_all` says that it is the same for everybody whom the route lets in, whatever else their tokens permit.
+    """
+    if witnesses is not None:
+        request[_RESTS_ON] = (witnesses, for_all)
 
 
 class Express:
-    """The remembered answers of one process, within a bound of bytes."""
+    """The remembered answers of one process; `by_meaning` where the bytes of a request tell who makes it."""
 
-    def __init__(self, driver: Driver, auth: TokenAuth | None) -> None:
+    def __init__(self, driver: Driver, auth: TokenAuth | None, *, by_meaning: bool) -> None:
         self._driver = driver
         self._auth = auth
-        self._answers: dict[bytes, _Answer] = {}
-        self._seen: dict[int, None] = {}
-        self._bytes = 0
+        self._by_meaning = by_meaning
+        self._memory = Memory()
+        self._asked, self._heard = Seen(), Seen()
         self._second = 0
         self._date = b""
         self.closed = False
         """Set when connections are to end: only the long way says so to clients."""
 
-    def find(self, request: bytes) -> _Answer | None:
-        """Return the answer to a request, if everything that it rests on is as it was."""
-        found = self._answers.get(request)
-        if found is None or self.closed:
+    def find(self, raw: bytes) -> tuple[Answer, LineTemplate | None] | None:
+        """Return the answer to these bytes, and its line in the log, if everything that it rests on is as it was."""
+        heard = self._memory.heard.get(raw)
+        if heard is None or self.closed:
             return None
-        if found.claims is not None:
-            assert self._auth is not None  # noqa: S101 - there are no claims without it
-            try:
-                proven = self._auth.verify(found.token) is found.claims
-            except TokenRefused:
-                proven = False
-            if not proven:
-                self._forget(request)
+        answer = self._memory.answers.get(heard.asked)
+        if answer is None or (heard.claims is not None and not self._is_proven(heard)):
+            self._memory.forget(raw)
+            return None
+        return (answer, heard.log) if self._holds(heard.asked, answer) else None
+
+    def read(self, raw: bytes) -> Question | None:
+        """Return what a request asks, where that may be answered by its meaning."""
+        return question_of(raw) if self._by_meaning and not self.closed else None
+
+    def find_by_meaning(self, question: Question) -> tuple[Answer, Claims | None] | None:
+        """Return the answer to a question, and the claims of who asks, as `find` does for bytes.
+
+        Who may not ask it gets nothing here: the long way knows how to refuse.
+        """
+        answer = self._memory.answers.get(question.key)
+        if answer is None:
+            return None
+        claims = None
+        if self._auth is not None:
+            claims = self._auth.permits(question.authorization, answer.needed)
+            if claims is None:
                 return None
-        unchanged = self._driver.unchanged
-        for mark in found.marks:
-            if not unchanged(mark):
-                self._forget(request)
-                return None
-        return found
+        return (answer, claims) if self._holds(question.key, answer) else None
+
+    def hear(self, raw: bytes, question: Question, claims: Claims | None, log: LineTemplate | None) -> None:
+        """Remember bytes, when they come again, whose question was answered."""
+        if self._heard.comes_again(raw):
+            heard = Heard(question.key, _token(question.authorization), claims, log, len(raw))
+            self._memory.add_heard(raw, heard)
 
     def date(self) -> bytes:
         """Return the value of the Date header."""
@@ -100,59 +105,64 @@ class Express:
     def wants(self, request: web.Request, response: web.Response) -> bool:
         """Tell whether an answer, complete but for its sending, is one to remember: one that is given again."""
         raw = getattr(request.protocol, "raw", None)
-        if raw is None or request.get(WITNESSES) is None or request.can_read_body:
+        if raw is None or _RESTS_ON not in request or request.can_read_body:
             return False
-        if response.status not in _STATUSES or not response.keep_alive or raw in self._answers:
+        asked = self._asked_by(request)
+        if response.status not in _STATUSES or not response.keep_alive or asked in self._memory.answers:
             return False
         # The line in the log names the other end of the connection, so that must be the client.
         is_direct = not request.app[TRUSTED] or client_address(request) == connection_address(request)
-        return is_direct and self._has_been_seen(raw)
+        return is_direct and self._asked.comes_again(asked)
 
-    def learn(self, request: web.Request, response: web.Response, log: LineTemplate | None) -> None:
-        """Remember an answer that is wanted, if it holds."""
+    def learn(self, request: web.Request, response: web.Response, line: Line | None, log: LineTemplate | None) -> None:
+        """Remember an answer that is wanted, if it holds; `log` is the line of this request, `line` makes others."""
         raw: bytes = request.protocol.raw  # type: ignore[attr-defined]
-        witnesses = request.get(WITNESSES) or ()
+        witnesses, _ = request[_RESTS_ON]
         body = b"" if request.method == "HEAD" or response.body is None else response.body
         marks = [self._driver.mark(key, known) for key, known in witnesses]
         if not isinstance(body, bytes) or len(body) > _MOST_BODY_BYTES or any(mark is None for mark in marks):
             return
-        token, claims = self._proof(request)
+        header, needed = request.headers.get("Authorization"), request.get(NEEDED, ())
+        claims = self._auth.permits(header, needed) if self._auth is not None else None
+        if claims is None and self._auth is not None:
+            return
         before, after = _head(response)
-        answer = _Answer(
-            tuple(mark for mark in marks if mark is not None), token, claims, before, after + body, log, len(raw)
-        )
-        self._answers[raw] = answer
-        self._bytes += _weight(answer)
-        while self._bytes > _MOST_BYTES:
-            self._forget(next(iter(self._answers)))
+        asked, held = self._asked_by(request), tuple(mark for mark in marks if mark is not None)
+        self._memory.add_answer(asked, Answer(held, needed, before, after + body, line))
+        self._memory.add_heard(raw, Heard(asked, _token(header), claims, log, len(raw)))
 
-    def _proof(self, request: web.Request) -> tuple[str, Claims | None]:
-        if self._auth is None:
-            return "", None
-        token = request.headers.get("Authorization", "").partition(" ")[2].strip()
-        return token, self._auth.verify(token)
+    def _asked_by(self, request: web.Request) -> Asked:
+        """Return by what an answer is to be found again: its question, or only the bytes of the request."""
+        raw: bytes = request.protocol.raw  # type: ignore[attr-defined]
+        question: Question | None = request.protocol.question  # type: ignore[attr-defined]
+        _, is_for_all = request[_RESTS_ON]
+        is_known_who_may = self._auth is None or NEEDED in request
+        return question.key if question is not None and is_for_all and is_known_who_may else raw
 
-    def _has_been_seen(self, raw: bytes) -> bool:
-        """Tell whether a request comes again: one that comes once is not worth remembering."""
-        number = hash(raw)
-        if number in self._seen:
-            return True
-        self._seen[number] = None
-        if len(self._seen) > _MOST_SEEN:
-            del self._seen[next(iter(self._seen))]
-        return False
+    def _is_proven(self, heard: Heard) -> bool:
+        assert self._auth is not None  # noqa: S101 - there are no claims without it
+        try:
+            return self._auth.verify(heard.token) is heard.claims
+        except TokenRefused:
+            return False
 
-    def _forget(self, request: bytes) -> None:
-        self._bytes -= _weight(self._answers.pop(request))
+    def _holds(self, asked: Asked, answer: Answer) -> bool:
+        """Tell whether the storage is as it was; what no longer holds is forgotten."""
+        unchanged = self._driver.unchanged
+        for mark in answer.marks:
+            if not unchanged(mark):
+                self._memory.forget(asked)
+                return False
+        return True
 
 
 EXPRESS: Final = web.AppKey("express", Express)
 
 
-class Connection(RequestHandler):
-    """A connection of the framework with the express lane before it."""
+class ExpressConnection(Connection):
+    """A connection with the express lane before it."""
 
-    __slots__ = ("_express", "_log", "_peer", "_template", "_whole", "raw")
+    __slots__ = ("_asker", "_express", "_line", "_log", "_peer", "_template", "question", "raw")
 
     def __init__(self, manager: web.Server, express: Express, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -161,10 +171,13 @@ class Connection(RequestHandler):
         self._template: LineTemplate | None = None
         self._log: Callable[[], None]
         """Logs the line of `_template` for this connection: the next request is mostly as the last one was."""
-        self._whole = True
-        """Whether every byte so far belongs to whole requests without a body: the next one begins a request."""
+        self._asker: tuple[Line, str | None, str | None] | None = None
+        self._line: LineTemplate
+        """The line of what `_asker` asked: likewise."""
         self.raw: bytes | None = None
         """The bytes of the request that is being answered, where they are known."""
+        self.question: Question | None = None
+        """What these bytes ask, where that is beyond doubt."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -175,18 +188,37 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        waiter = self._waiter
-        idle = waiter is not None and not waiter.done() and not self._messages
-        if self._whole:
-            if idle and not (self._close or self._force_close):
-                answer = self._express.find(data)
-                if answer is not None and self._send(answer):
-                    return
-            self._whole = len(data) <= _MOST_REQUEST_BYTES and is_whole(data)
-        self.raw = data if idle and self._whole else None
+        question, is_known = None, False
+        if self.is_idle:
+            found = self._express.find(data)
+            if found is not None and self._send(*found):
+                return
+            question = self._express.read(data) if found is None else None
+            if question is not None and self._answer(data, question):
+                return
+            is_known = question is not None or is_whole(data)
+        self.raw, self.question = (data, question) if is_known else (None, None)
         super().data_received(data)
 
-    def _send(self, answer: _Answer) -> bool:
+    def _answer(self, data: bytes, question: Question) -> bool:
+        """Answer a question whose answer is known."""
+        found = self._express.find_by_meaning(question)
+        if found is None:
+            return False
+        answer, claims = found
+        log = None if answer.line is None else self._line_of(answer.line, claims, data)
+        if not self._send(answer, log):
+            return False
+        self._express.hear(data, question, claims, log)
+        return True
+
+    def _line_of(self, line: Line, claims: Claims | None, data: bytes) -> LineTemplate:
+        asker = (line, (claims.subject or None) if claims is not None else None, agent_of(data))
+        if asker != self._asker:
+            self._asker, self._line = asker, line(*asker[1:])
+        return self._line
+
+    def _send(self, answer: Answer, log: LineTemplate | None) -> bool:
         """Send an answer, unless the client is slow to read: that is waited for on the long way."""
         transport = self.transport
         if transport is None or transport.get_write_buffer_size():
@@ -194,21 +226,16 @@ class Connection(RequestHandler):
         express = self._express
         transport.write(b"".join((answer.before, express.date(), answer.after)))
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if answer.log is not None:
-            if answer.log is not self._template:
-                self._template, self._log = answer.log, answer.log.addressed(self._peer)
+        if log is not None:
+            if log is not self._template:
+                self._template, self._log = log, log.addressed(self._peer)
             self._log()
         return True
 
 
-def is_whole(data: bytes) -> bool:
-    """Tell whether bytes are one request, from its first to its last, without a body or anything that follows."""
-    return data.endswith(b"\r\n\r\n") and _WHOLE.fullmatch(data) is not None and _HAS_MORE.search(data) is None
-
-
-def _weight(answer: _Answer) -> int:
-    marks = len(answer.marks) * _MARK_BYTES
-    return _OVERHEAD_BYTES + marks + answer.size + len(answer.before) + len(answer.after)
+def _token(header: str | None) -> str:
+    """Return the token of an Authorization header that was good."""
+    return (header or "").partition(" ")[2].strip()
 
 
 def _head(response: web.Response) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from registry_service.api.express import WITNESSES
+from registry_service.api.express import rests_on
 from registry_service.api.http import next_link
 from registry_service.api.requests import IDENTITY, digest_of, parts_of, repository_of
 from registry_service.auth import Identity
@@ -25,7 +25,7 @@ async def get_tags(request: web.Request) -> web.Response:
     name, limit = repository_of(request), _limit(request)
     last = request.query.get("last", "")
     page = await tags_page(parts_of(request).registry, name, last=last, limit=limit)
-    request[WITNESSES] = page.witnesses
+    rests_on(request, page.witnesses, for_all=True)
     return _answer({"name": name, "tags": list(page.entries)}, _link(request, page, limit))
 
 
@@ -38,7 +38,7 @@ async def get_catalog(request: web.Request) -> web.Response:
     visible = None if identity.sees_all else identity.may_pull
     registry = parts_of(request).registry
     page = await catalog_page(registry, last=last, limit=limit, visible=visible) if limit else Page((), more=False)
-    request[WITNESSES] = page.witnesses
+    rests_on(request, page.witnesses, for_all=False)  # it holds what this caller may see
     return _answer({"repositories": list(page.entries)}, _link(request, page, limit))
 
 

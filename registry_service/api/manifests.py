@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from registry_service.api.express import WITNESSES
+from registry_service.api.express import rests_on
 from registry_service.api.http import accepts, etag, etag_matches, may_replace
 from registry_service.api.requests import (
     manifest_body_of,
@@ -33,14 +33,16 @@ async def get_manifest(request: web.Request) -> web.Response:
     parts = parts_of(request)
     stored = await _negotiated(request, name, reference)
     headers = {"Docker-Content-Digest": str(stored.digest), "ETag": etag(str(stored.digest))}
+    witnesses = parts.registry.witnesses_of_manifest(name, reference, stored)
     if etag_matches(request.headers.get("If-None-Match", ""), str(stored.digest)):
+        rests_on(request, witnesses, for_all=True)
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = stored.media_type
     if parts.notifier.wants("pull", stored.media_type):
         target = _target(request, name, reference, stored)
         await parts.notifier.notify("pull", [target], origin_of(request))
     else:
-        request[WITNESSES] = parts.registry.witnesses_of_manifest(name, reference, stored)
+        rests_on(request, witnesses, for_all=True)
     return web.Response(body=stored.body, headers=headers)
 
 

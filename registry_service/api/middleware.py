@@ -5,18 +5,19 @@ import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
-from registry_service.api.express import EXPRESS
+from registry_service.api.bodies import Disconnected, leave_body
+from registry_service.api.express import EXPRESS, NEEDED
 from registry_service.api.http import warning
+from registry_service.api.remembered import Line
 from registry_service.api.requests import (
     IDENTITY,
     IN_FLIGHT,
     PARTS,
-    Disconnected,
-    FellSilent,
     check_name,
     client_address,
     parts_of,
@@ -46,7 +47,8 @@ def authorized(need: Need, handler: Handler) -> Handler:
             header = request.headers.get("Authorization")
             resumes = "upload" in request.match_info and auth.has_expired(header)
             begun = await _begun(request, name) if resumes else None
-            request[IDENTITY] = auth.authorize(header, requirement(need, name, source), begun)
+            request[NEEDED] = needed = requirement(need, name, source)
+            request[IDENTITY] = auth.authorize(header, needed, begun)
         return await handler(request)
 
     return checked
@@ -72,6 +74,8 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         _log_access(request, CLIENT_CLOSED_REQUEST, None, began)
         return _broken_off(request)
+    finally:
+        leave_body(request)
     _log_access(request, response.status, response.content_length, began)
     return response
 
@@ -92,7 +96,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(_of_router(error))
     except Disconnected as error:
         log.info("body broken off", extra=fields(path=request.path, reason=str(error)))
-        response = web.Response(status=408 if isinstance(error, FellSilent) else CLIENT_CLOSED_REQUEST)
+        response = web.Response(status=error.status)
         response.force_close()
         return response
     except StorageFull:
@@ -133,7 +137,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
             response.headers.add(name, value)
     express = request.app[EXPRESS]
     if isinstance(response, web.Response) and express.wants(request, response):
-        express.learn(request, response, _log_template(request, response))
+        line = _log_line(request, response)
+        express.learn(request, response, line, None if line is None else line(*_asker(request)))
 
 
 def _of_router(error: web.HTTPException) -> RegistryError:
@@ -147,24 +152,29 @@ def _log_access(request: web.Request, status: int, size: int | None, began: floa
     if request.app[PARTS].config.log.accesslog.disabled:
         return
     address, elapsed = client_address(request), round((time.perf_counter() - began) * 1000, 1)
-    values = _log_fields(request, size, elapsed, address)
+    values = _log_fields(size, elapsed, address, *_asker(request))
     access_log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=fields(**values))
 
 
-def _log_fields(request: web.Request, size: int | None, elapsed: float, address: str) -> dict[str, object]:
+def _asker(request: web.Request) -> tuple[str | None, str | None]:
+    """Return the user and the program that make a request."""
     identity = request.get(IDENTITY)
-    return {
-        "bytes": size,
-        "ms": elapsed,
-        "user": (identity.subject or None) if identity is not None else None,
-        "address": address,
-        "agent": request.headers.get("User-Agent"),
-    }
+    return (identity.subject or None) if identity is not None else None, request.headers.get("User-Agent")
 
 
-def _log_template(request: web.Request, response: web.Response) -> LineTemplate | None:
-    """Return the line of an answer that takes no time worth telling."""
+def _log_fields(
+    size: int | None, elapsed: float, address: str, user: str | None, agent: str | None
+) -> dict[str, object]:
+    return {"bytes": size, "ms": elapsed, "user": user, "address": address, "agent": agent}
+
+
+def _log_line(request: web.Request, response: web.Response) -> Line | None:
+    """Return what makes the line of an answer for all who ask, as it takes no time worth telling."""
     if request.app[PARTS].config.log.accesslog.disabled:
         return None
-    values = _log_fields(request, response.content_length, 0.0, "")
-    return LineTemplate(access_log, "%s %s %s", request.method, request.rel_url.raw_path, response.status, **values)
+    told = (request.method, request.rel_url.raw_path, response.status)
+    return partial(_log_template, told, response.content_length)
+
+
+def _log_template(told: tuple[str, str, int], size: int | None, user: str | None, agent: str | None) -> LineTemplate:
+    return LineTemplate(access_log, "%s %s %s", *told, **_log_fields(size, 0.0, "", user, agent))

@@ -1,13 +1,12 @@
 """What handlers read off a request: the parts of the service, names and digests, the body, where it came from."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
+from registry_service.api.bodies import RequestBody
 from registry_service.auth import Identity, TokenAuth
 from registry_service.config import Config
 from registry_service.errors import Code, RegistryError
@@ -19,9 +18,6 @@ from registry_service.uploads import Uploads
 from shared.draining import InFlight
 from shared.names import Digest, InvalidDigest, InvalidName, InvalidTag, Reference, check_repository, parse_reference
 from shared.proxies import Client, Network, identify, plain_address
-
-IDLE_SECONDS: Final = 60.0
-"""A body that brings nothing for so long is given up."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +39,6 @@ IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
 ADDRESS: Final = web.RequestKey("address", str)
 CLIENT: Final = web.RequestKey("client", Client)
 IDENTITY: Final = web.RequestKey("identity", Identity)
-
-
-class Disconnected(Exception):
-    """The client went away before its body was complete."""
-
-
-class FellSilent(Disconnected):
-    """The client is there, but sends nothing any more."""
 
 
 def parts_of(request: web.Request) -> Parts:
@@ -164,33 +152,7 @@ def url_for(request: web.Request, path: str, *, absolute: bool = False) -> str:
 
 
 async def leave_expectation(request: web.Request) -> None:
-    """Do not answer `Expect: 100-continue` before the request is authorised; `body_of` answers it."""
-
-
-async def body_of(request: web.Request) -> AsyncIterator[bytes]:
-    """Yield the request's body as it arrives; raises Disconnected when it ends before its end."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(IDLE_SECONDS) as silence:
-            async for chunk in _parts_of(request):
-                yield chunk
-                silence.reschedule(loop.time() + IDLE_SECONDS)
-    except TimeoutError as error:
-        raise FellSilent(f"nothing came for {IDLE_SECONDS:g} seconds") from error
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise Disconnected(str(error) or type(error).__name__) from error
-
-
-async def _parts_of(request: web.Request) -> AsyncIterator[bytes]:
-    """Yield a body as it was received; one of many small chunks in larger parts, for their joining is cheaper there."""
-    if request.content_length is None:
-        async for part in request.content.iter_any():
-            yield part
-    else:
-        while part := (await request.content.readchunk())[0]:
-            yield part
+    """Do not answer `Expect: 100-continue` before the request is authorised; `bodies` answers it."""
 
 
 async def manifest_body_of(request: web.Request) -> bytes:
@@ -199,7 +161,7 @@ async def manifest_body_of(request: web.Request) -> bytes:
     body = bytearray()
     too_large = (request.content_length or 0) > limit
     if not too_large:
-        async for chunk in body_of(request):
+        async for chunk in RequestBody(request):
             body += chunk
             if len(body) > limit:
                 too_large = True

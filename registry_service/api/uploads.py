@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from registry_service.api.bodies import RequestBody
 from registry_service.api.http import parse_content_range, upload_range
 from registry_service.api.requests import (
     IDENTITY,
-    body_of,
     check_name,
     origin_of,
     parse_digest,
@@ -35,7 +35,9 @@ async def post_upload(request: web.Request) -> web.Response:
             return mounted
     elif "digest" in request.query:
         digest = parse_digest(request.query["digest"])
-        upload = await uploads.receive(await uploads.start(name, digest.algorithm), body_of(request), closing=digest)
+        upload = await uploads.receive(
+            await uploads.start(name, digest.algorithm), RequestBody(request), closing=digest
+        )
         return await _commit(request, upload, digest)
     upload = await uploads.start(name, _algorithm_of(request))
     return _status(request, upload, 202)
@@ -45,7 +47,7 @@ async def patch_upload(request: web.Request) -> web.Response:
     """Answer PATCH: add the body, a stream or a chunk with its Content-Range."""
     upload = await _upload_of(request)
     _check_offset(request, upload)
-    upload = await parts_of(request).uploads.receive(upload, body_of(request))
+    upload = await parts_of(request).uploads.receive(upload, RequestBody(request))
     return _status(request, upload, 202)
 
 
@@ -57,7 +59,7 @@ async def put_upload(request: web.Request) -> web.Response:
     digest = parse_digest(request.query["digest"])
     _check_offset(request, upload)
     if request.can_read_body:
-        upload = await parts_of(request).uploads.receive(upload, body_of(request), closing=digest)
+        upload = await parts_of(request).uploads.receive(upload, RequestBody(request), closing=digest)
     return await _commit(request, upload, digest)
 
 

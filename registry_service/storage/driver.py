@@ -5,6 +5,7 @@ part. One contract suite (tests/registry/driver_contract.py) runs over every dri
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -79,6 +80,16 @@ class Move:
     leaves: Sequence[str] = ()
 
 
+class Appending(Protocol):
+    """The end of a key that one thread adds to, piece by piece, while nobody else can."""
+
+    def write(self, piece: memoryview) -> None:
+        """Add bytes; waits for the disk."""
+
+    def state(self) -> State:
+        """Return the state in which the key is now."""
+
+
 Mark = tuple[str, tuple[int, ...]]
 """What a driver recognises a key and its state by; it means something to that driver only."""
 
@@ -112,6 +123,9 @@ class Driver(Protocol):
         Raises Changed when it was in another state than `expected`, WrongOffset when the end is not `offset`, and
         KeyNotFound when there is no key that could reach so far.
         """
+
+    def appending(self, key: str, offset: int, *, expected: State | None = None) -> AbstractContextManager[Appending]:
+        """Return what a thread enters to do the same in pieces; to enter raises what `append` raises."""
 
     async def move(self, move: Move) -> None:
         """Make appended bytes durable under another key, replacing what is there, and small keys with them.

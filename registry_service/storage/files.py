@@ -24,6 +24,7 @@ from registry_service.storage.driver import (
     Expected,
     KeyNotFound,
     Mark,
+    State,
     StorageFull,
     WrongOffset,
     parts_of,
@@ -34,6 +35,7 @@ _SYNC_FILE_RANGE_WRITE: Final = 2
 _LIBRARY: Final = ctypes.CDLL(None)
 _SYNC_FILE_RANGE: Final = getattr(_LIBRARY, "sync_file_range", None)
 _SYNCFS: Final = getattr(_LIBRARY, "syncfs", None)
+_BEGIN_BYTES: Final = 1 << 20
 _SETTLED_NANOSECONDS: Final = 50_000_000
 _MOST_PARTS: Final = 1024
 """The system takes no more at once (IOV_MAX)."""
@@ -113,6 +115,26 @@ def begin_writing(handle: int, offset: int = 0, length: int = 0) -> None:
     """Let the disk begin with a part of a file, length 0 for all that follows; a hint, that later waits are short."""
     if _SYNC_FILE_RANGE is not None:
         _SYNC_FILE_RANGE(handle, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
+
+
+class OpenEnd:
+    """The end of an open file to which one thread adds; see Appending of the driver."""
+
+    def __init__(self, handle: int, offset: int) -> None:
+        self._handle = handle
+        self._offset = self._begun = offset
+
+    def write(self, piece: memoryview) -> None:
+        """Add bytes, and let the disk begin with what has gathered."""
+        write_all(self._handle, piece, self._offset)
+        self._offset += len(piece)
+        if self._offset - self._begun >= _BEGIN_BYTES:
+            begin_writing(self._handle, self._begun, self._offset - self._begun)
+            self._begun = self._offset
+
+    def state(self) -> State:
+        """Return the state of the file."""
+        return identity(os.fstat(self._handle))
 
 
 def make_folder(folder: Path) -> None:

@@ -36,6 +36,7 @@ from registry_service.storage.driver import (
 )
 from registry_service.storage.files import (
     TEMPORARY_SUFFIX,
+    OpenEnd,
     Written,
     begin_writing,
     check_missing,
@@ -133,6 +134,13 @@ class FilesystemDriver:
         states: list[State] = []
         await self._appender.run(partial(self._append_beside, key, offset, data, expected, states))
         return states[-1]
+
+    @contextmanager
+    def appending(self, key: str, offset: int, *, expected: State | None = None) -> Iterator[OpenEnd]:
+        """See Driver."""
+        with full(), self._open_end(key, offset, wait=True) as handle:
+            _check_state(handle, key, expected)
+            yield OpenEnd(handle, offset)
 
     async def move(self, move: Move) -> None:
         """See Driver."""

@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from registry_service.storage.driver import (
@@ -54,16 +55,20 @@ class MemoryDriver:
 
     async def append(self, key: str, offset: int, data: Data, *, expected: State | None = None) -> State:
         """See Driver."""
+        with self.appending(key, offset, expected=expected) as end:
+            for part in parts_of(data):
+                end.write(memoryview(part))
+            return end.state()
+
+    @contextmanager
+    def appending(self, key: str, offset: int, *, expected: State | None = None) -> Iterator["_End"]:
+        """See Driver."""
         present = self._get(key)[0] if offset else self._items.get(key, (bytearray(), 0.0))[0]
         if len(present) != offset:
             raise WrongOffset(len(present))
         if expected is not None and self._state(key) != expected:
             raise Changed(key)
-        for part in parts_of(data):
-            present += part
-        self._items[key] = (present, time.time())
-        self._states[key] = next(self._changes)
-        return self._state(key)
+        yield _End(self, key, present)
 
     async def move(self, move: Move) -> None:
         """See Driver."""
@@ -120,6 +125,12 @@ class MemoryDriver:
         """See Driver."""
         self._items.clear()
 
+    def put(self, key: str, data: bytearray) -> State:
+        """Store bytes that have just changed, and return their state."""
+        self._items[key] = (data, time.time())
+        self._states[key] = next(self._changes)
+        return self._state(key)
+
     def _state(self, key: str) -> State:
         return (self._states.get(key, -1),)
 
@@ -128,6 +139,21 @@ class MemoryDriver:
             return self._items[key]
         except KeyError:
             raise KeyNotFound(key) from None
+
+
+class _End:
+    """The end of a key; see Appending of the driver."""
+
+    def __init__(self, driver: MemoryDriver, key: str, data: bytearray) -> None:
+        self._driver, self._key, self._data = driver, key, data
+
+    def write(self, piece: memoryview) -> None:
+        """See Appending."""
+        self._data += piece
+
+    def state(self) -> State:
+        """See Appending."""
+        return self._driver.put(self._key, self._data)
 
 
 def _is_below(key: str, folders: Sequence[str]) -> bool:

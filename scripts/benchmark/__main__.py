@@ -155,6 +155,7 @@ def _measure(scene: Scene, result: Result, sides: Sequence[Side]) -> None:
 def _named(row: Row, scale: Scale) -> str:
     large, small = scale.image_large, scale.image_small
     return row.name.format(
+        manifests=f"{scale.manifests:,}",
         tags=f"{scale.tags:,}",
         repositories=f"{scale.repositories:,}",
         referrers=f"{scale.referrers:,}",
@@ -175,7 +176,7 @@ def _settings(programs: Sequence[Program], scale: Scale, folder: Path) -> dict[s
         "excepted), no purging of uploads, deletion allowed; no authentication but in the rows with a token; "
         "durability as each has it by default: ours syncs each file and folder before it answers",
         "rates": f"wrk, 32 connections, one thread, {scale.seconds:g} s; the same request again and again, but where "
-        "the row says that every request is another: there a header counts up",
+        "the row says what changes: a header, the manifest, or a parameter of the query (every request another)",
         "lists": "median of the same request again and again, one after another over one connection",
         "rounds": f"median of {scale.rounds}, all sides in turn in each round",
         "large blob": f"{scale.large_bytes // MIB} MiB, curl",

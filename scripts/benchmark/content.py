@@ -6,6 +6,7 @@ import os
 import shutil
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
 TREE: Final = "docker/registry/v2"
+_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,17 @@ def push_small_image(side: Side, name: str) -> Image:
     document = manifest_of(config, layers)
     digest = push_manifest(side, name, "v1", document)
     return Image(name, digest, len(json.dumps(document)), digest_of(config))
+
+
+def push_manifests(side: Side, name: str, number: int) -> str:
+    """Push so many small manifests under tags that are numbers of five digits behind a word, and return that word."""
+    word, empty = "m", b"{}"
+    push_blob(side, name, empty)
+    documents = [manifest_of(empty, [empty], annotations={"n": str(i)}) for i in range(number)]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for _ in threads.map(lambda i: push_manifest(side, name, f"{word}{i:05}", documents[i]), range(number)):
+            pass
+    return word
 
 
 def manifest_of(config: bytes, layers: list[bytes], **more: object) -> dict[str, Any]:

@@ -16,15 +16,20 @@ _P99: Final = re.compile(r"99%\s+([\d.]+)(us|ms|s|m)\b")
 _REFUSED: Final = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 _MILLISECONDS: Final = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 _DEADLINE_SECONDS: Final = 600
-_VARIED: Final = """\
-local counter, prefix = 0, ""
-function init(arguments) prefix = arguments[1] end
+_COUNTING: Final = """\
+local counter, given = 0, ""
+function init(arguments) given = arguments[1] end
 function request()
   counter = counter + 1
-  wrk.headers["X-Request-Id"] = prefix .. counter
-  return wrk.format()
+  %s
 end
 """
+ANOTHER_HEADER: Final = _COUNTING % 'wrk.headers["X-Request-Id"] = given .. counter; return wrk.format()'
+"""A header counts up behind a prefix: the question is the same."""
+ANOTHER_QUERY: Final = _COUNTING % 'return wrk.format(nil, wrk.path .. "?another=" .. given .. counter)'
+"""A parameter that means nothing counts up behind a prefix: nothing that was answered before helps."""
+IN_TURN: Final = _COUNTING % 'return wrk.format(nil, wrk.path .. string.format("%05d", counter % given))'
+"""The path ends in a number of five digits, from 0 up to a bound and again."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,13 @@ def wrk(url: str, headers: dict[str, str], *, seconds: float, connections: int =
     return Sample(float(rate.group(1)), float(p99.group(1)) * _MILLISECONDS[p99.group(2)] if p99 else None)
 
 
-def wrk_varied(url: str, headers: dict[str, str], *, seconds: float, folder: Path, prefix: str) -> Sample:
-    """Do as `wrk` does with requests of which no two are alike: a header counts up behind a prefix."""
+def wrk_varied(
+    url: str, headers: dict[str, str], *, seconds: float, folder: Path, how: str, given: str | int
+) -> Sample:
+    """Do as `wrk` does with requests that differ: `how` is one of the scripts above, which is given prefix or bound."""
     script = folder / "varied.lua"
-    script.write_text(_VARIED)
-    return wrk(url, headers, seconds=seconds, script=script, arguments=["--", prefix])
+    script.write_text(how)
+    return wrk(url, headers, seconds=seconds, script=script, arguments=["--", str(given)])
 
 
 def upload(side: Side, name: str, files: Sequence[tuple[Path, str]], *, streamed: bool) -> float:

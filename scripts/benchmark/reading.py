@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmark.content import MANIFEST_TYPE, repository_name
+from scripts.benchmark.content import MANIFEST_TYPE, push_manifests, repository_name
 from scripts.benchmark.heads import head_rate
 from scripts.benchmark.kept import answer_seconds
 from scripts.benchmark.limits import sendfile_server
-from scripts.benchmark.load import Sample, download, upload, wrk, wrk_varied
+from scripts.benchmark.load import ANOTHER_HEADER, ANOTHER_QUERY, IN_TURN, Sample, download, upload, wrk, wrk_varied
 from scripts.benchmark.scene import Row, Scene
 from scripts.benchmark.sides import ONE_WORKER, Side
 
@@ -33,9 +33,18 @@ def _rate(scene: Scene, side: Side, path: Callable[[Scene, Side], str], *, head:
     return wrk(url, headers, seconds=scene.scale.seconds)
 
 
-def _varied_rate(scene: Scene, side: Side, path: Callable[[Scene, Side], str]) -> Sample:
-    url, headers = f"{side.url}{path(scene, side)}", {**_ACCEPT, **side.headers}
-    return wrk_varied(url, headers, seconds=scene.scale.seconds, folder=scene.folder, prefix=f"{scene.round}-")
+def _varied_rate(scene: Scene, side: Side, *, how: str) -> Sample:
+    url, headers = f"{side.url}{_by_tag(scene, side)}", {**_ACCEPT, **side.headers}
+    seconds, prefix = scene.scale.seconds, f"{scene.round}-"
+    return wrk_varied(url, headers, seconds=seconds, folder=scene.folder, how=how, given=prefix)
+
+
+def _rate_in_turn(scene: Scene, side: Side) -> Sample:
+    known, bound = scene.folder / f"manifests-{side.url.rpartition(':')[2].strip('/')}", scene.scale.manifests
+    if not known.exists():
+        known.write_text(push_manifests(side, IMAGE, bound))
+    url, headers = f"{side.url}/v2/{IMAGE}/manifests/{known.read_text()}", {**_ACCEPT, **side.headers}
+    return wrk_varied(url, headers, seconds=scene.scale.seconds, folder=scene.folder, how=IN_TURN, given=bound)
 
 
 def _by_tag(_: Scene, __: Side) -> str:
@@ -72,10 +81,21 @@ def rates(suffix: str = "", goals: dict[str, float] | None = None) -> tuple[Row,
 
 
 def varied_rates(suffix: str = "") -> tuple[Row, ...]:
-    """Return the row of requests of which no two are alike: nothing that was answered before helps."""
-    name = f"manifest by tag, GET, every request another{suffix}"
-    goals = {"go": 3.0, ONE_WORKER: 1.6}
-    return (Row(name, "1/s", partial(_varied_rate, path=_by_tag), goals=goals, compares_p99=True),)
+    """Return the rows of requests of which no two in a row are alike.
+
+    In the first a header changes that means nothing, in the second the manifest, one of many; in the third the question
+    is one that nobody has asked before, so that nothing that was answered helps.
+    """
+    goals = {"go": 3.0}
+    table: tuple[tuple[str, Callable[[Scene, Side], Sample], dict[str, float]], ...] = (
+        ("every request with another header", partial(_varied_rate, how=ANOTHER_HEADER), goals),
+        ("{manifests} in turn", _rate_in_turn, goals),
+        ("every request another", partial(_varied_rate, how=ANOTHER_QUERY), {**goals, ONE_WORKER: 1.6}),
+    )
+    return tuple(
+        Row(f"manifest by tag, GET, {name}{suffix}", "1/s", measure, goals=wanted, compares_p99=True)
+        for name, measure, wanted in table
+    )
 
 
 def log_rates() -> tuple[Row, ...]:

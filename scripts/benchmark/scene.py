@@ -23,6 +23,7 @@ class Scale:
     huge_bytes: int = 1024 * MIB
     image_large: tuple[int, int] = (10, 20 * MIB)
     image_small: tuple[int, int] = (60, 100 << 10)
+    manifests: int = 2_000
     tags: int = 10_000
     repositories: int = 100_000
     referrers: int = 1_000
@@ -35,6 +36,7 @@ QUICK: Final = Scale(
     huge_bytes=256 * MIB,
     image_large=(10, 2 * MIB),
     image_small=(20, 100 << 10),
+    manifests=200,
     tags=1_000,
     repositories=2_000,
     referrers=100,

@@ -25,6 +25,14 @@ async def streamed(driver: Driver, key: str, start: int, length: int) -> bytes:
     return b"".join([chunk async for chunk in driver.stream(key, start, length)])
 
 
+def in_pieces(opened, data: bytes):
+    """Append what a turn of an upload would, and return the state."""
+    with opened as end:
+        for start in range(0, len(data), 300_000):
+            end.write(memoryview(data)[start : start + 300_000])
+        return end.state()
+
+
 class DriverContract:
     """The suite; a subclass has a fixture `driver` that returns an empty one."""
 
@@ -111,6 +119,26 @@ class DriverContract:
         for start in range(0, 3000, 1000):
             await driver.append("a/b", start, kind(whole[start : start + 1000]))
         assert await driver.read("a/b") == whole
+
+    async def test_a_thread_appends_in_pieces(self, driver):
+        whole, end = content(3 << 20), 0
+        state = None
+        for size in (1 << 20, 700_000, 0, (3 << 20) - (1 << 20) - 700_000):
+            state = await asyncio.to_thread(in_pieces, driver.appending("a/b", end, expected=state), whole[end:][:size])
+            end += size
+            assert (await driver.stat("a/b")).state == state
+        assert await driver.read("a/b") == whole
+        assert await driver.append("a/b", end, b"x", expected=state) != state
+
+    @pytest.mark.parametrize(
+        ("key", "offset", "expected", "error"),
+        [("a/b", 9, None, WrongOffset), ("a/b", 10, (-2,), Changed), ("a/c", 5, None, KeyNotFound)],
+    )
+    async def test_a_thread_is_refused_as_an_append_is(self, driver, key, offset, expected, error):
+        await driver.append("a/b", 0, content(10))
+        with pytest.raises(error):
+            await asyncio.to_thread(in_pieces, driver.appending(key, offset, expected=expected), b"x")
+        assert await driver.read("a/b") == content(10)
 
     async def test_appending_nothing_makes_an_empty_key(self, driver):
         await driver.append("a/b", 0, b"")

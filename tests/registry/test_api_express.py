@@ -6,22 +6,19 @@ import json
 import logging
 import re
 
-import aiohttp
 import pytest
 
-from registry_service.api import express as module
-from registry_service.api.express import is_whole
-from registry_service.app import create_parts, running
+from registry_service.api import remembered
+from registry_service.api.questions import is_whole
 from registry_service.config import HTTP, AccessLog, Auth, Endpoint, Log, Notifications, Token
 from registry_service.notifications.queue import Outbox
 from shared.logs import configure
 from tests.kit.certificates import ISSUER, REALM, SERVICE, claims, issue, private_key, sign, write_bundle
 from tests.kit.content import blob
+from tests.kit.lane import SETTLED_SECONDS, opener
 from tests.kit.push import push_image
 
 NAME = "team/app"
-SETTLED_SECONDS = 0.06
-"""Longer than what the storage takes for too lately to be told from a change."""
 
 
 @pytest.fixture
@@ -29,83 +26,9 @@ def config(config):
     return dataclasses.replace(config, http=HTTP(addr="127.0.0.1:0"))
 
 
-class Registry:
-    """A running registry, and what its express lane has answered."""
-
-    def __init__(self, url, session, counted):
-        self.url, self.session, self.counted = url, session, counted
-
-    def post(self, path, **more):
-        return self.session.post(self.url + path, **more)
-
-    def put(self, path, **more):
-        return self.session.put(self.url + path, **more)
-
-    def delete(self, path, **more):
-        return self.session.delete(self.url + path, **more)
-
-    async def ask(self, path, *lines, method="GET"):
-        """Make a request in exactly these bytes over a connection of its own, and return the answer's bytes."""
-        host, port = self.url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        text = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""])
-        writer.write(text.encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(re.search(rb"Content-Length: (\d+)", head).group(1))
-        body = b"" if method == "HEAD" else await reader.readexactly(length)
-        writer.close()
-        await writer.wait_closed()
-        return without_date(head) + body
-
-    async def ask_thrice(self, path, *lines, method="GET"):
-        """Return three answers, and how many of them came by the express lane."""
-        before = len(self.counted)
-        answers = [await self.ask(path, *lines, method=method) for _ in range(3)]
-        return answers, len(self.counted) - before
-
-
-def without_date(head):
-    """Return the head of an answer with its lines in order, but for the date; every answer has one."""
-    lines = head.split(b"\r\n")
-    assert any(re.fullmatch(rb"Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", line) for line in lines)
-    return b"\n".join(sorted(line for line in lines if not line.startswith(b"Date: ")))
-
-
 @pytest.fixture
-async def open_registry(monkeypatch):
-    counted = []
-    send = module.Connection._send
-
-    def counting(self, answer):
-        sent = send(self, answer)
-        if sent:
-            counted.append(answer)
-        return sent
-
-    monkeypatch.setattr(module.Connection, "_send", counting)
-
-    def opened(config):
-        return Opened(config, counted)
-
-    return opened
-
-
-class Opened:
-    """A registry of a configuration, as a context."""
-
-    def __init__(self, config, counted):
-        self.config, self.counted = config, counted
-
-    async def __aenter__(self):
-        parts = await asyncio.to_thread(create_parts, self.config)
-        self.running = running(parts)
-        url = await self.running.__aenter__()
-        self.session = aiohttp.ClientSession()
-        return Registry(url, self.session, self.counted)
-
-    async def __aexit__(self, *_):
-        await self.session.close()
-        await self.running.__aexit__(None, None, None)
+def open_registry(monkeypatch):
+    return opener(monkeypatch)
 
 
 @pytest.fixture
@@ -135,7 +58,7 @@ async def test_both_ways_give_the_same_answer(registry, pushed, method, what):
     assert b"HTTP/1.1 200 OK\n" in answers[0]
     assert express == 1
     # Another request is another one: nothing is taken for what it is not.
-    assert (await registry.ask_thrice(paths[what], "Accept: */* ", method=method))[1] == 1
+    assert (await registry.ask_thrice(paths[what], "Accept: a/b", method=method))[1] == 1
 
 
 async def test_a_tag_that_moves_is_seen_at_once(registry, pushed):
@@ -345,8 +268,8 @@ async def test_a_client_behind_a_trusted_proxy_goes_the_long_way(config, open_re
 
 
 async def test_what_is_remembered_is_bounded(registry, pushed, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_BYTES", 10_000)
-    monkeypatch.setattr(module, "_MOST_SEEN", 5)
+    monkeypatch.setattr(remembered, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(remembered, "_MOST_SEEN", 5)
     for number in range(30):
         await registry.ask_thrice(f"/v2/?number={number}")
     assert (await registry.ask_thrice("/v2/?number=29"))[1] == 3

@@ -60,6 +60,34 @@ def test_the_scheme_is_not_case_sensitive_and_blanks_around_a_token_do_not_count
     assert auth.authorize(f"{scheme}  {sign(claims(), ROOT.key)} ", ()).subject == "alice"
 
 
+@pytest.mark.parametrize("need", Need)
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(None, "", "Bearer", "Basic YTpi", "Bearer x.y.z"),
+        *(
+            f"{scheme} {sign(claims(*access, **changes), ROOT.key)}"
+            for scheme, access, changes in (
+                ("Bearer", (), {}),
+                ("bearer ", (repository_access("a", "pull"),), {}),
+                ("Bearer", (repository_access("a", "*"), CATALOG), {}),
+                ("Bearer", (repository_access("ab", "pull", "push", "delete"), {**CATALOG, "actions": ["list"]}), {}),
+                ("Bearer", (repository_access("a", "pull"),), {"exp": 1}),
+                ("Bearer", (repository_access("a", "pull"),), {"aud": "other"}),
+                ("Basic", (repository_access("a", "pull"),), {}),
+            )
+        ),
+    ],
+)
+def test_what_is_permitted_without_a_word_is_what_is_authorized(auth, need, header):
+    needed = requirement(need, "a")
+    permitted = auth.permits(header, needed)
+    if permitted is None:
+        refusal(auth, header, needed)
+    else:
+        assert auth.authorize(header, needed).subject == permitted.subject == "alice"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -21,21 +21,36 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.certificates import (
+    ISSUER,
+    REALM,
+    SERVICE,
+    claims,
+    issue,
+    private_key,
+    repository_access,
+    sign,
+    write_bundle,
+)
 from tests.kit.content import blob, image, image_config
 from tests.kit.counting import counting
 from tests.kit.services import free_port
 
 RECORD = "CANGKU_RECORD_HOT_PATHS"
 RECORDED = Path(__file__).with_name("hot_paths.json")
-MARGIN = {"python calls": 1.10, "system calls": 1.10}
+MARGIN = {"python calls": 1.10, "python calls, tokens": 1.10, "system calls": 1.10}
 """How much more than recorded is let through: other versions of the framework and of Python differ a little."""
-SLACK = {"python calls": 6, "system calls": 1}
+SLACK = {"python calls": 6, "python calls, tokens": 6, "system calls": 1}
 """How much a short path differs from run to run, as requests fall into rounds of the loop."""
 WARM_UPS, REQUESTS = 3, 50
 CONFIG = """
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}/images}}, maintenance: {{uploadpurging: {{enabled: false}}}}}}
 http: {{addr: "127.0.0.1:{port}", workers: 1}}
+"""
+TOKENS = f"""
+auth:
+  token: {{{{realm: "{REALM}", service: "{SERVICE}", issuer: "{ISSUER}", rootcertbundle: {{folder}}/auth.cert}}}}
 """
 COUNTING = counting("""
 from registry_service.__main__ import main
@@ -46,13 +61,14 @@ HOUSEKEEPING = {"restart_syscall", "rt_sigreturn", "futex", "getpid", "write", "
 
 
 class Client:
-    """One connection over which the same request goes again and again."""
+    """One connection over which the same request goes again and again, with `always` in each."""
 
-    def __init__(self, port):
+    def __init__(self, port, *always):
+        self.always = always
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
 
     def ask(self, method, path, *more, lines=(), body=b"", expected=b"200"):
-        head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, *more, "", ""])
+        head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *self.always, *lines, *more, "", ""])
         self.socket.sendall(head.encode() + body)
         answer = b""
         while b"\r\n\r\n" not in answer:
@@ -82,11 +98,11 @@ class Client:
 
 
 @contextmanager
-def registry(folder, command):
+def registry(folder, command, text=CONFIG):
     """Run a registry by a command that gets its configuration, and yield process and port."""
     port = free_port()
     config, log = folder / "config.yml", folder / "registry.log"
-    config.write_text(CONFIG.format(folder=folder, port=port))
+    config.write_text(text.format(folder=folder, port=port))
     with log.open("wb") as output:
         process = subprocess.Popen([*command, config], stdout=output, stderr=output)
     try:
@@ -104,9 +120,9 @@ def children(pid):
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def paths(port):
+def paths(port, *always):
     """Push what the hot paths read over a connection of its own, and return them: name, method, path."""
-    client = Client(port)
+    client = Client(port, *always)
     config, layer = image_config(), blob(1000)
     manifest = image([layer], config)
     client.push("team/app", config)
@@ -126,16 +142,34 @@ def paths(port):
 def hot_paths(port):
     """Return for each path what is asked again and again, the first of it to warm up.
 
-    The same request goes by the express lane, another the long way. One at a time, so each push is synced by itself.
+    The same request goes by the express lane, and so does the same question with another header; another question goes
+    the long way. One at a time, so each push is synced by itself.
     """
-    found = {}
+    found, accepted, numbers = {}, "Accept: */*", range(WARM_UPS + REQUESTS)
     for name, (method, path) in paths(port).items():
-        again, anew = (method, path, "Accept: */*"), [(f"X-Number: {i:06}",) for i in range(WARM_UPS + REQUESTS)]
-        found[f"{name}, again"] = [partial(Client.ask, method=method, path=path, lines=again[2:])] * len(anew)
-        found[f"{name}, anew"] = [partial(Client.ask, method=method, path=path, lines=again[2:] + one) for one in anew]
-    blobs = [blob(1000) for _ in range(WARM_UPS + REQUESTS)]
+        ask = partial(Client.ask, method=method)
+        found[f"{name}, again"] = [partial(ask, path=path, lines=(accepted,))] * len(numbers)
+        found[f"{name}, another header"] = [
+            partial(ask, path=path, lines=(accepted, f"X-Number: {i:06}")) for i in numbers
+        ]
+        found[f"{name}, anew"] = [partial(ask, path=f"{path}?number={i:06}", lines=(accepted,)) for i in numbers]
+    blobs = [blob(1000) for _ in numbers]
     found["small blob pushed"] = [partial(Client.upload, name="team/app", content=one) for one in blobs]
     return found
+
+
+def paths_of_tokens(port, signer):
+    """Return likewise what is asked with the same token and with another each time."""
+    access = repository_access("team/app", "pull", "push")
+    tokens = [
+        f"Authorization: Bearer {sign(claims(access, jti=str(i)), signer.key)}" for i in range(WARM_UPS + REQUESTS)
+    ]
+    method, path = paths(port, tokens[0])["manifest by tag"]
+    ask = partial(Client.ask, method=method, path=path)
+    return {
+        "manifest by tag, again": [partial(ask, lines=tokens[:1])] * len(tokens),
+        "manifest by tag, another token": [partial(ask, lines=[one]) for one in tokens],
+    }
 
 
 def settle():
@@ -162,11 +196,12 @@ def counted(what, found):
     )
 
 
-def test_no_path_needs_more_python_calls_than_recorded(tmp_path):
-    result = tmp_path / "calls"
+def calls(folder, text, paths):
+    """Return how many Python calls each of the paths needs that a registry of a configuration has."""
+    result = folder / "calls"
     found = {}
-    with registry(tmp_path, [sys.executable, "-c", COUNTING, result]) as (process, port):
-        table = hot_paths(port)
+    with registry(folder, [sys.executable, "-c", COUNTING, result], text) as (process, port):
+        table = paths(port)
         settle()
         client = Client(port)
         for name, requests in table.items():
@@ -182,7 +217,17 @@ def test_no_path_needs_more_python_calls_than_recorded(tmp_path):
                 assert process.poll() is None
             found[name] = round(int(result.read_text()) / REQUESTS)
         client.socket.close()
-    counted("python calls", found)
+    return found
+
+
+def test_no_path_needs_more_python_calls_than_recorded(tmp_path):
+    counted("python calls", calls(tmp_path, CONFIG, hot_paths))
+
+
+def test_no_token_needs_more_python_calls_than_recorded(tmp_path):
+    signer = issue(private_key("P-256"))
+    write_bundle(tmp_path / "auth.cert", signer)
+    counted("python calls, tokens", calls(tmp_path, CONFIG + TOKENS, partial(paths_of_tokens, signer=signer)))
 
 
 @pytest.mark.system

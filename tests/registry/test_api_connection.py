@@ -1,0 +1,254 @@
+"""Bodies on real connections: what reads them, where they end, and what comes behind them."""
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from registry_service import receiving
+from registry_service.api import bodies
+from registry_service.api.connection import outline
+from registry_service.api.requests import Parts
+from registry_service.app import running
+from registry_service.config import HTTP
+from tests.kit.content import blob
+
+NAME = "team/app"
+LARGE = 5_000_000
+PING = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNK_BYTES = 32 << 10
+
+
+def head(method="PATCH", *lines):
+    return "\r\n".join([f"{method} /v2/a/blobs/uploads/ HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "missing", "framing"),
+    [
+        (head("GET"), 0, None),
+        (head("DELETE"), 0, None),
+        (head("GET") + b"GET", -3, None),
+        (head("POST", "Content-Length: 0"), 0, None),
+        (head("PUT", "Content-Length: 5") + b"abc", 2, None),
+        (head("PUT", "Content-Length: 5") + b"abcde", 0, None),
+        (head("PUT", "Content-Length: 5") + b"abcdef", -1, None),
+        (head("PUT", "content-LENGTH:  200000 "), 200_000, "Length"),
+        (head("PUT", "Content-Length: 200000") + b"x" * 200_000, 0, None),
+        (head("PATCH", "Transfer-Encoding: chunked") + b"0\r\n\r\n", 0, "Chunked"),
+        (head("PATCH", "transfer-encoding:CHUNKED"), 0, "Chunked"),
+    ],
+)
+def test_the_outline_of_a_request(data, missing, framing):
+    found = outline(data)
+    assert data[: found.head].endswith(b"\r\n\r\n")
+    assert (found.missing, found.framing and type(found.framing).__name__) == (missing, framing)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        head()[:-2],
+        head("PUT", "Content-Length: 5", "Content-Length: 5") + b"abcde",
+        head("PUT", "Content-Length: 5", "Transfer-Encoding: chunked"),
+        head("PUT", "Content-Length: +5"),
+        head("PUT", "Content-Length: 5, 5"),
+        head("PUT", "Content-Length: -1"),
+        head("PUT", "Content-Length: 1_0"),
+        head("PUT", f"Content-Length: {'9' * 19}"),
+        head("PUT", "Transfer-Encoding: gzip, chunked"),
+        head("PUT", "Transfer-Encoding : chunked"),
+        head("PUT", "Transfer_Encoding: chunked"),
+        head("PUT", "X: y", " Content-Length: 5"),
+        head("GET", "Upgrade: websocket"),
+        head("PUT", "Content-Length: 200000").replace(b"1.1", b"1.0"),
+        head("PUT", "Content-Length: 200000").replace(b"Host: x\r\n", b"Host: x\n"),
+        head("PUT", "X: \0", "Content-Length: 200000"),
+        b"\r\n" + head(),
+    ],
+    ids=repr,
+)
+def test_what_is_not_certain_is_the_frameworks(data):
+    assert outline(data) is None
+
+
+@pytest.fixture
+def config(config):
+    return dataclasses.replace(config, http=HTTP(addr="127.0.0.1:0"))
+
+
+@pytest.fixture
+async def address(parts: Parts):
+    async with running(parts) as url:
+        yield url.removeprefix("http://").split(":")
+
+
+@pytest.fixture
+def turns(monkeypatch):
+    """Collect how many bytes each turn takes."""
+    taken, original = [], receiving.Turn.take
+
+    async def take(turn, *arguments):
+        state = await original(turn, *arguments)
+        taken.append(turn.taken)
+        return state
+
+    monkeypatch.setattr(receiving.Turn, "take", take)
+    return taken
+
+
+class Client:
+    """A connection to the registry, over which one writes and reads as one likes."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    async def send(self, *pieces, pause=0.0):
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+            if pause:
+                await asyncio.sleep(pause)
+
+    async def answer(self):
+        """Return status and headers of an answer, whose body is read."""
+        lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+        await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(lines[0].split()[1]), headers
+
+    async def begin(self):
+        """Open an upload, and return its path."""
+        await self.send(head("POST", "Content-Length: 0").replace(b"/a/", f"/{NAME}/".encode()))
+        status, headers = await self.answer()
+        assert status == 202
+        return headers["location"]
+
+
+@pytest.fixture
+async def client(address):
+    reader, writer = await asyncio.open_connection(*address, limit=1 << 20)
+    async with asyncio.timeout(20):
+        yield Client(reader, writer)
+    writer.close()
+
+
+def request(method, path, *lines):
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+
+
+def chunks(body, size=CHUNK_BYTES):
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    return [f"{len(one):x}\r\n".encode() + one + b"\r\n" for one in pieces]
+
+
+def framed(body, how):
+    """Return the header that says how a body is marked off, and its pieces."""
+    if how == "length":
+        return f"Content-Length: {len(body)}", [body]
+    return "Transfer-Encoding: chunked", [*chunks(body), b"0\r\n\r\n"]
+
+
+FRAMINGS = pytest.mark.parametrize("how", ["length", "chunked"])
+
+
+@FRAMINGS
+@pytest.mark.parametrize("size", [1, 100_000, 200_000, (1 << 20) + 1, LARGE])
+async def test_what_comes_behind_a_body_is_the_next_request(client, turns, how, size):
+    content = blob(size)
+    for _ in range(2):
+        line, pieces = framed(content.body, how)
+        place = await client.begin()
+        await client.send(request("PUT", f"{place}?digest={content.digest}", line), *pieces, PING)
+        assert [(await client.answer())[0] for _ in range(2)] == [201, 200]
+    await client.send(request("PUT", "/v2/", line), *pieces, PING, PING)
+    assert [(await client.answer())[0] for _ in range(3)] == [405, 200, 200]
+    assert sum(turns) == (2 * size if size > 200_000 else 0) or size == 200_000
+
+
+@FRAMINGS
+async def test_a_large_upload_may_come_in_several_requests(client, turns, how):
+    content = blob(3 * LARGE)
+    place = await client.begin()
+    for start in range(0, len(content.body), LARGE):
+        line, pieces = framed(content.body[start : start + LARGE], how)
+        await client.send(request("PATCH", place, line), *pieces)
+        assert (await client.answer())[1]["range"] == f"0-{start + LARGE - 1}"
+    await client.send(request("PUT", f"{place}?digest={content.digest}", "Content-Length: 0"))
+    assert (await client.answer())[0] == 201
+    assert sum(turns) > 2 * LARGE
+
+
+@FRAMINGS
+async def test_a_client_on_a_slow_line_is_waited_for(client, turns, how):
+    content = blob(1_300_000)
+    line, pieces = framed(content.body, how)
+    data = b"".join(pieces)
+    place = await client.begin()
+    steps = [data[i : i + 20_000] for i in range(1_100_000, len(data), 20_000)]
+    await client.send(request("PUT", f"{place}?digest={content.digest}", line), data[:1_100_000])
+    await client.send(*steps, pause=0.02)
+    assert (await client.answer())[0] == 201
+    assert len(turns) > 3
+
+
+@FRAMINGS
+async def test_a_body_that_nobody_wants_does_not_end_the_connection(client, how):
+    line, pieces = framed(bytes(LARGE), how)
+    await client.send(request("PATCH", f"/v2/{NAME}/blobs/uploads/no", line), *pieces, PING)
+    assert [(await client.answer())[0] for _ in range(2)] == [404, 200]
+
+
+@FRAMINGS
+async def test_what_breaks_off_while_a_thread_takes_it_is_kept(address, client, how):
+    line, pieces = framed(bytes(2 * LARGE), how)
+    place = await client.begin()
+    _, writer = await asyncio.open_connection(*address)
+    writer.write(request("PATCH", place, line) + b"".join(pieces)[:LARGE])
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    for _ in range(100):
+        await client.send(request("GET", place))
+        end = int((await client.answer())[1]["range"].removeprefix("0-")) + 1
+        if end > LARGE - 1000:
+            break
+        await asyncio.sleep(0.05)
+    assert LARGE - 10_000 < end <= LARGE
+
+
+async def test_a_client_that_falls_silent_while_a_thread_takes_its_body_is_told(client, monkeypatch):
+    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.1)
+    place = await client.begin()
+    await client.send(request("PATCH", place, f"Content-Length: {2 * LARGE}"), bytes(LARGE))
+    assert (await client.answer())[0] == 408
+
+
+async def test_chunks_that_cannot_be_read_end_the_connection(client, address):
+    place = await client.begin()
+    await client.send(request("PATCH", place, "Transfer-Encoding: chunked"), *chunks(bytes(LARGE)), b"xyz\r\n")
+    assert (await client.answer())[0] == 400
+    assert await client.reader.read() == b""
+    reader, writer = await asyncio.open_connection(*address)
+    other = Client(reader, writer)
+    await other.send(request("GET", place))
+    assert (await other.answer())[1]["range"] == f"0-{LARGE - 1}"
+    writer.close()
+
+
+async def test_two_who_add_to_one_upload_do_not_mix(address, client):
+    content = blob(LARGE)
+    place = await client.begin()
+    others = [Client(*await asyncio.open_connection(*address)) for _ in range(3)]
+    for one in others:
+        await one.send(request("PATCH", place, f"Content-Length: {LARGE}"), content.body)
+    answers = [await one.answer() for one in others]
+    statuses = sorted(status for status, _ in answers)
+    assert statuses[0] == 202
+    assert set(statuses) <= {202, 416}
+    await client.send(request("GET", place))
+    size = int((await client.answer())[1]["range"].removeprefix("0-")) + 1
+    assert size == LARGE * statuses.count(202)
+    for one in others:
+        one.writer.close()
