@@ -256,7 +256,8 @@ class FilesystemDriver:
                 whole = temporaries([(target, move.tail)]) if source is None else nullcontext([source])
                 with whole as [large], new_files(small) as beside:
                     new = beside if source else [large, *beside]
-                    yield Unsynced(files=[one.handle for one in new])
+                    earlier = () if source is None else (source.handle,)
+                    yield Unsynced(files=[one.handle for one in new], earlier=earlier)
                     if source is None:
                         large.path.replace(target)
                     else:
@@ -284,7 +285,6 @@ class FilesystemDriver:
             _check_size(handle, offset)
             _check_state(handle, move.source, move.state)
             write_all(handle, move.tail, offset)
-            os.fsync(handle)  # bytes from before: an error of theirs may have been told to somebody else
             yield Written(handle, origin, target)
 
     def _is_removed(self, key: str) -> bool:

@@ -3,9 +3,9 @@
 A write is a generator: it does what it can, then yields what must be durable before it goes on. One thread at a time
 runs the writes that have gathered meanwhile, step by step beside each other, and waits for the disk once for all: every
 fsync may cost a commit of the file system's journal and a flush of the disk, and every change of threads in between
-costs as much again. One syncfs serves for several writes where that is sound: where little else waits to be written,
-for it writes everything, and where it tells of errors as fsync does, which is so on Linux since 5.8 and on file systems
-of a disk. Elsewhere each file gets its fsync, and each folder one however many names in it have changed.
+costs as much again. One syncfs serves for several files and folders where that is sound: where little else waits to be
+written, for it writes everything, and where it tells of errors as fsync does, which is so on Linux since 5.8 and on
+file systems of a disk. Elsewhere each file gets its fsync, and each folder one however many names in it have changed.
 
 Source: fsync(2), syncfs(2), sync_file_range(2), proc_pid_mountinfo(5).
 """
@@ -15,7 +15,7 @@ import os
 import platform
 import re
 import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,9 @@ _MOST_TOGETHER: Final = 64
 _AGAIN_SECONDS: Final = 0.005
 _LITTLE_BYTES: Final = 64 << 20
 """What a disk writes in a fraction of a second."""
+_FEWEST: Final = 3
+_WORTH_BYTES: Final = 1 << 20
+"""What a disk writes in the time that one more sync takes."""
 _UNKNOWN_BYTES: Final = 1 << 60
 _FIRST_RELEASE: Final = (5, 8)
 _FILE_SYSTEMS: Final = frozenset({"btrfs", "ext3", "ext4", "f2fs", "xfs"})
@@ -34,10 +37,15 @@ _WAITING: Final = re.compile(rb"^(?:Dirty|Writeback): +(\d+) kB$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Unsynced:
-    """What must be durable before a write goes on: the bytes of open files, the names in folders."""
+    """What must be durable before a write goes on: the bytes of open files, the names in folders.
+
+    `earlier` are open files that hold bytes from before: an error of theirs may have been told to somebody else
+    already, so nothing but a sync of their own is believed.
+    """
 
     files: Sequence[int] = ()
-    folders: Iterable[Path] = ()
+    folders: Collection[Path] = ()
+    earlier: Sequence[int] = ()
 
 
 Steps = Generator[Unsynced, None, None]
@@ -137,12 +145,19 @@ class _Disk:
 
     def sync(self, waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
         """Make durable what several wait for, and return by number why that failed."""
-        is_cheaper = len(waiting) > 1 and self._tells_of_errors and waiting_bytes() < _LITTLE_BYTES
-        if is_cheaper and all(map(self._holds, waiting.values())):
+        begin_all(waiting.values())
+        errors = sync_files({number: one.earlier for number, one in waiting.items()})
+        left = {number: one for number, one in waiting.items() if number not in errors}
+        if self._is_cheaper(left) and all(map(self._holds, left.values())):
             if sync_file_system(self._handle):
-                return {}
+                return errors
             self._tells_of_errors = False  # who has been told of an error is not told again
-        return sync_files(waiting) | sync_folders(waiting)
+        return errors | sync_files({number: one.files for number, one in left.items()}) | sync_folders(left)
+
+    def _is_cheaper(self, waiting: Mapping[int, Unsynced]) -> bool:
+        """Tell whether to sync everything takes less than to sync one after the other."""
+        count = sum(len(one.files) + len(one.folders) for one in waiting.values())
+        return count >= _FEWEST and self._tells_of_errors and waiting_bytes() < min(_LITTLE_BYTES, count * _WORTH_BYTES)
 
     def _holds(self, unsynced: Unsynced) -> bool:
         """Tell whether all of it is on this file system: folders may lead to others, and be exchanged meanwhile."""
@@ -154,15 +169,19 @@ class _Disk:
         return all(one.st_dev == self._device for one in (*files, *folders))
 
 
-def sync_files(waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
-    """Make the bytes of files durable; all are sent on their way before the first wait."""
-    errors = {}
-    for one in waiting.values():
-        for handle in one.files:
+def begin_all(waiting: Iterable[Unsynced]) -> None:
+    """Send the bytes of all files on their way before anybody waits."""
+    for one in waiting:
+        for handle in (*one.earlier, *one.files):
             begin_writing(handle)
-    for number, one in waiting.items():
+
+
+def sync_files(waiting: Mapping[int, Sequence[int]]) -> dict[int, OSError]:
+    """Make the bytes of open files durable."""
+    errors = {}
+    for number, handles in waiting.items():
         try:
-            for handle in one.files:
+            for handle in handles:
                 os.fsync(handle)
         except OSError as error:
             errors[number] = error

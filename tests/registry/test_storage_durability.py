@@ -1,5 +1,6 @@
 """In which order the filesystem driver asks the disk for what must last, and what is left when the disk fails."""
 
+import asyncio
 import errno
 import os
 import re
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_service.storage import writing
 from registry_service.storage.driver import Changed, Move, StorageFull
 from registry_service.storage.filesystem import FilesystemDriver
 
@@ -17,7 +19,9 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def driver(root):
+def driver(root, monkeypatch):
+    """A driver on a disk that does not tell of errors in all files at once."""
+    monkeypatch.setattr(writing, "tells_of_errors", lambda root: False)
     return FilesystemDriver(root)
 
 
@@ -58,8 +62,8 @@ async def test_a_move_makes_the_appended_bytes_durable_first(driver, calls):
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1))
     assert calls == [
-        "fsync up/data",
         "mkdir blob",
+        "fsync up/data",
         "replace up/data blob/data.tmp",
         "replace blob/data.tmp blob/data",
         "fsync .",
@@ -72,9 +76,23 @@ async def test_what_is_moved_and_what_goes_beside_it_is_synced_before_its_name_a
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1, beside={"a/b/link": b"y"}))
     assert calls == [
-        "fsync up/data", "mkdir blob", "mkdir a", "mkdir a/b", "fsync a/b/link",
+        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data", "fsync a/b/link",
         "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data",
         "fsync .", "fsync a", "fsync a/b", "fsync blob",
+    ]  # fmt: skip
+
+
+async def test_one_sync_serves_for_many_folders_but_not_for_bytes_from_before(root, calls, monkeypatch):
+    monkeypatch.setattr(writing, "tells_of_errors", lambda root: True)
+    monkeypatch.setattr(writing, "waiting_bytes", lambda: 0)
+    monkeypatch.setattr(writing, "sync_file_system", lambda handle: calls.append("syncfs") or True)
+    driver = await asyncio.to_thread(FilesystemDriver, root)
+    await driver.append("up/data", 0, b"x")
+    del calls[:]
+    await driver.move(Move("up/data", "blob/data", 1, beside={"a/b/link": b"y"}))
+    assert calls == [
+        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data", "fsync a/b/link",
+        "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data", "syncfs",
     ]  # fmt: skip
 
 
@@ -84,7 +102,7 @@ async def test_a_key_that_was_there_is_replaced_when_its_bytes_are_durable(drive
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1, beside={"a/link": b"new"}))
     assert calls == [
-        "fsync up/data", "mkdir blob", "fsync a/link.tmp",
+        "mkdir blob", "fsync up/data", "fsync a/link.tmp",
         "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data", "replace a/link.tmp a/link",
         "fsync .", "fsync a", "fsync blob",
     ]  # fmt: skip

@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_synced_is_told_to_all_who_wait_for_it_and_to_no
 def test_a_file_that_cannot_be_synced_is_told_to_whoever_waits_for_it(tmp_path):
     with (tmp_path / "file").open("wb") as file:
         good, (reading, end) = file.fileno(), os.pipe()  # a pipe has nothing to be synced
-        errors = writing.sync_files({0: Unsynced(files=[good]), 1: Unsynced(files=[good, end])})
+        errors = writing.sync_files({0: [good], 1: [good, end]})
     os.close(reading)
     os.close(end)
     assert [(number, error.errno) for number, error in errors.items()] == [(1, errno.EINVAL)]
