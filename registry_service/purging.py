@@ -67,7 +67,17 @@ async def _open_uploads(driver: Driver) -> AsyncGenerator[_Unfinished, None]:
             for upload_id in await driver.children(layout.uploads(name)):
                 folder = layout.upload(name, upload_id)
                 if folder not in ours:
-                    yield _Unfinished(name, upload_id, await started_at(driver, name, upload_id), (folder,))
+                    yield _Unfinished(name, upload_id, await _began(driver, name, upload_id), (folder,))
+
+
+async def _began(driver: Driver, name: str, upload_id: str) -> datetime | None:
+    """Return when an upload began; where a crash has left no word of it, when its bytes changed last."""
+    with suppress(KeyNotFound):
+        await driver.stat(layout.upload_started(name, upload_id))
+        return await started_at(driver, name, upload_id)
+    with suppress(KeyNotFound):
+        return datetime.fromtimestamp((await driver.stat(layout.upload_data(name, upload_id))).modified, UTC)
+    return None
 
 
 async def _begun_by_us(driver: Driver, note: str) -> _Unfinished:

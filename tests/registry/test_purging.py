@@ -60,10 +60,13 @@ async def test_an_upload_goes_when_it_began_longer_ago_than_its_age(driver, star
     assert await remaining(driver) == ([] if purged else ["one"])
 
 
-async def test_an_upload_without_its_time_stays(driver):
+@pytest.mark.parametrize(("minutes", "purged"), [(59, False), (61, True)])
+async def test_an_upload_without_its_time_goes_by_that_of_its_bytes(driver, minutes, purged):
     await driver.append(layout.upload_data("team/app", "one"), 0, b"bytes")
-    assert await purge(driver) == []
-    assert await remaining(driver) == ["one"]
+    await driver.append(f"{layout.upload('team/app', 'two')}/hashstates/x", 0, b"no bytes, no time")
+    later = datetime.now(UTC) + timedelta(minutes=minutes)
+    assert await purge_uploads(driver, HOURLY, lambda: later) == (["one"] if purged else [])
+    assert await remaining(driver) == (["two"] if purged else ["one", "two"])
 
 
 @pytest.mark.parametrize("stored", [b"", b"bytes"])
