@@ -4,6 +4,7 @@ The framework's own way with a body is through its parser. Here the parser sees 
 `bodies`, and the next request begins with a new parser, and what came after the body.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,8 +19,12 @@ from registry_service.api.framing import Chunked, Framing, Length
 
 _HEAD: Final = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.1\r\n(?:[A-Za-z0-9-]+:[^\r\n\0]*\r\n)+\r\n")
 _FRAMING: Final = re.compile(rb"\r\n(content-length|transfer-encoding|upgrade):[ \t]*([^\r\n]*)", re.IGNORECASE)
+_BEGIN: Final = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.1\r\n")
+_END: Final = b"\r\n\r\n"
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 _MOST_HEAD_BYTES: Final = 64 << 10
+HEAD_SECONDS: Final = 60.0
+"""A head that has begun is to be whole after so long."""
 _LEAST_BYTES: Final = 128 << 10
 """Less is read by the framework as fast as by anybody."""
 
@@ -38,8 +43,8 @@ class Outline:
 
 def outline(data: bytes) -> Outline | None:
     """Return the outline of the request that begins with these bytes, None when it is not certain."""
-    head = data.find(b"\r\n\r\n", 0, _MOST_HEAD_BYTES) + 4
-    if head < 4 or _HEAD.fullmatch(data, 0, head) is None:  # noqa: PLR2004 - the length of what was not found
+    head = data.find(_END, 0, _MOST_HEAD_BYTES) + len(_END)
+    if head < len(_END) or _HEAD.fullmatch(data, 0, head) is None:
         return None
     found = _FRAMING.findall(data, 0, head)
     if not found:
@@ -59,13 +64,16 @@ def outline(data: bytes) -> Outline | None:
 class Connection(RequestHandler):
     """See the module. `body` is what the request that is being answered brings, if not by the framework."""
 
-    __slots__ = ("_missing", "_options", "_payload", "body")
+    __slots__ = ("_missing", "_options", "_part", "_patience", "_payload", "body")
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self._options = options
         self._missing: int | None = 0
         """How many bytes are to come before the next request begins, None when nobody knows."""
+        self._part = bytearray()
+        """The begin of a head whose end is yet to come; `_patience` runs meanwhile."""
+        self._patience: asyncio.TimerHandle | None = None
         self._payload: StreamReader
         self.body: RawBody | None = None
 
@@ -74,14 +82,20 @@ class Connection(RequestHandler):
         """Tell whether the next bytes begin a request, and no other is being answered."""
         waiter = self._waiter
         waits = waiter is not None and not waiter.done() and not self._messages
-        return waits and self._missing == 0 and not (self._close or self._force_close)
+        return waits and self._missing == 0 and not self._part and not (self._close or self._force_close)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         if self.body is not None:
             self.body.feed(data)
+        elif self._part:
+            self._complete(data)
         elif data and self._missing == 0:
-            self._begin(data)
+            if data.find(_END) < 0 and self.is_idle and _BEGIN.match(data) is not None:
+                self._part += data
+                self._patience = self._loop.call_later(HEAD_SECONDS, self.force_close)
+            else:
+                self._begin(data)
         else:
             if self._missing is not None:
                 self._missing = self._missing - len(data) if self._missing >= len(data) else None
@@ -90,8 +104,24 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """See asyncio.Protocol."""
         super().connection_lost(exc)
+        self._take_part()
         if self.body is not None:
             self.body.lose()
+
+    def _complete(self, data: bytes) -> None:
+        """Wait for the end of a head: only whole ones leave no doubt. The framework would wait for an hour."""
+        searched = max(0, len(self._part) - len(_END) + 1)
+        self._part += data
+        if self._part.find(_END, searched) >= 0 or len(self._part) > _MOST_HEAD_BYTES:
+            self.data_received(self._take_part())
+
+    def _take_part(self) -> bytes:
+        part = bytes(self._part)
+        self._part.clear()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        return part
 
     def _begin(self, data: bytes) -> None:
         """Give the framework a request, or the head of one."""

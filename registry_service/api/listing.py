@@ -36,9 +36,10 @@ async def get_catalog(request: web.Request) -> web.Response:
     last = request.query.get("last", "")
     identity = request.get(IDENTITY, Identity())
     visible = None if identity.sees_all else identity.may_pull
-    registry = parts_of(request).registry
-    page = await catalog_page(registry, last=last, limit=limit, visible=visible) if limit else Page((), more=False)
-    rests_on(request, page.witnesses, for_all=False)  # it holds what this caller may see
+    parts, page = parts_of(request), Page((), more=False)
+    if limit:
+        page = await catalog_page(parts.registry, last=last, limit=limit, visible=visible)
+    rests_on(request, page.witnesses, for_all=parts.auth is None)  # it holds what this caller may see
     return _answer({"repositories": list(page.entries)}, _link(request, page, limit))
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from registry_service import receiving
-from registry_service.api import bodies
+from registry_service.api import bodies, connection
 from registry_service.api.connection import outline
 from registry_service.api.requests import Parts
 from registry_service.app import running
@@ -191,6 +191,37 @@ async def test_a_client_on_a_slow_line_is_waited_for(client, turns, how):
     await client.send(*steps, pause=0.02)
     assert (await client.answer())[0] == 201
     assert len(turns) > 3
+
+
+@pytest.mark.parametrize("size", [250, 400])
+async def test_a_head_may_come_in_pieces(client, turns, size):
+    content = blob(LARGE)
+    place = await client.begin()
+    head = request("PUT", f"{place}?digest={content.digest}", f"Content-Length: {LARGE}", f"X: {'x' * 500}")
+    await client.send(*(head[i : i + size] for i in range(0, len(head), size)), pause=0.001)
+    await client.send(content.body, PING[:25], PING[25:], pause=0.01)
+    assert [(await client.answer())[0] for _ in range(2)] == [201, 200]
+    assert sum(turns) > 0
+
+
+async def test_what_looks_like_a_request_within_a_head_is_none(client):
+    for _ in range(3):
+        await client.send(PING)
+        assert (await client.answer())[0] == 200
+    await client.send(b"GET /v2/missing/tags/list HTTP/1.1\r\nX: ", PING, pause=0.05)
+    assert (await client.answer())[0] == 404
+
+
+async def test_a_head_that_does_not_end_ends_the_connection(client, monkeypatch):
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    await client.send(PING[:-2])
+    assert await client.reader.read() == b""
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\nHost: x\n\n", b"HELLO\r\n"])
+async def test_what_is_no_request_is_refused_at_once(client, data):
+    await client.send(data)
+    assert (await client.reader.readline()).split()[1] == b"400"
 
 
 @FRAMINGS
