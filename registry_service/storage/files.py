@@ -143,9 +143,22 @@ def make_folder(folder: Path) -> None:
         sync_folder(one.parent)
 
 
-def make_parents(path: Path) -> list[Path]:
-    """Create the folders above a file, and return those that are to be synced: its own, and above each new one."""
-    return [path.parent, *(one.parent for one in make_missing(path.parent))]
+@contextmanager
+def parents(*paths: Path) -> Iterator[set[Path]]:
+    """Create the folders above files, and yield those that are to be synced: their own, and above each new one.
+
+    When the rest fails, new ones go that are empty: a folder may look like something that is there.
+    """
+    made: list[Path] = []
+    try:
+        for path in paths:
+            made += make_missing(path.parent)
+        yield {one.parent for one in (*paths, *made)}
+    except BaseException:
+        for one in reversed(made):
+            with suppress(OSError):
+                one.rmdir()
+        raise
 
 
 def make_missing(folder: Path) -> list[Path]:

@@ -50,9 +50,9 @@ from registry_service.storage.files import (
     lock,
     make_folder,
     make_if_missing,
-    make_parents,
     new_files,
     not_found,
+    parents,
     read_at_once,
     remove_folder,
     settled_mark,
@@ -212,8 +212,7 @@ class FilesystemDriver:
         path = self._path(key)
         if differs(path, expected):
             raise Changed(key)  # before a folder is made, which would look like a tag
-        with full():
-            changed = make_parents(path)
+        with full(), parents(path) as changed:
             with temporaries([(path, data)]) as [written]:
                 yield Unsynced(files=[written.handle])
                 give_name(written, expected)
@@ -250,21 +249,19 @@ class FilesystemDriver:
     def _move(self, move: Move) -> Steps:
         target = self._path(move.target)
         small = [(self._path(key), data) for key, data in move.beside.items()]
-        with full():
-            with self._source(move, target) as source:
-                changed = {folder for one in (target, *(one for one, _ in small)) for folder in make_parents(one)}
-                whole = temporaries([(target, move.tail)]) if source is None else nullcontext([source])
-                with whole as [large], new_files(small) as beside:
-                    new = beside if source else [large, *beside]
-                    earlier = () if source is None else (source.handle,)
-                    yield Unsynced(files=[one.handle for one in new], earlier=earlier)
-                    if source is None:
-                        large.path.replace(target)
-                    else:
-                        with not_found(move.source):
-                            take_place(source)
-                    for one in beside:
-                        give_name(one)
+        with full(), self._source(move, target) as source, parents(target, *(one for one, _ in small)) as changed:
+            whole = temporaries([(target, move.tail)]) if source is None else nullcontext([source])
+            with whole as [large], new_files(small) as beside:
+                new = beside if source else [large, *beside]
+                earlier = () if source is None else (source.handle,)
+                yield Unsynced(files=[one.handle for one in new], earlier=earlier)
+                if source is None:
+                    large.path.replace(target)
+                else:
+                    with not_found(move.source):
+                        take_place(source)
+                for one in beside:
+                    give_name(one)
             yield Unsynced(folders=changed)
         found = [is_renamed(self._path(before), self._path(after)) for before, after in move.renamed.items()]
         for key, data in move.hints.items():

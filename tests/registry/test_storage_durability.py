@@ -189,6 +189,27 @@ async def test_what_the_disk_says_at_the_last_moment_leaves_the_old_bytes(driver
     assert files(root) == ["a/b"]
 
 
+async def test_a_disk_that_is_full_keeps_no_folder_that_looks_like_something(driver, root, monkeypatch):
+    await driver.append("up/data", 0, b"bytes")
+    await driver.write("tags/v1/current/link", b"x")
+    opened = os.open
+
+    def fail(path, flags, *more, **named):
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path, flags, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fail)
+        with pytest.raises(StorageFull):
+            await driver.write("tags/v2/current/link", b"x")
+        with pytest.raises(StorageFull):
+            await driver.move(Move("up/data", "blobs/aa/data", 5, beside={"layers/aa/link": b"y"}))
+    assert await driver.children("tags") == ["v1"]
+    assert sorted(path.name for path in root.iterdir()) == [".trash", "tags", "up"]
+    await driver.move(Move("up/data", "blobs/aa/data", 5, beside={"layers/aa/link": b"y"}))
+
+
 async def test_a_file_that_takes_the_place_of_another_during_its_move_is_not_moved(driver, root, monkeypatch):
     """While the disk is waited for, the upload is cancelled and another begins under its name."""
     await driver.append("up/data", 0, b"good")
