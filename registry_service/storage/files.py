@@ -35,7 +35,7 @@ _SYNC_FILE_RANGE_WRITE: Final = 2
 _LIBRARY: Final = ctypes.CDLL(None)
 _SYNC_FILE_RANGE: Final = getattr(_LIBRARY, "sync_file_range", None)
 _SYNCFS: Final = getattr(_LIBRARY, "syncfs", None)
-_BEGIN_BYTES: Final = 1 << 20
+_BEGIN_BYTES: Final = 4 << 20
 _SETTLED_NANOSECONDS: Final = 50_000_000
 _MOST_PARTS: Final = 1024
 """The system takes no more at once (IOV_MAX)."""
