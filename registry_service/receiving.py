@@ -4,10 +4,11 @@ In batches the event loop receives, and threads hash and write beside each other
 those of which only the framework has the bytes. But bytes that go from hand to hand leave the caches of the processor
 on the way, and every hand costs a change of threads. In a turn one thread takes from the connection what a client
 sends, hashes it and writes it, piece by piece, each of which fits into a cache: that is nearly twice as fast. A turn
-ends when the connection has run dry, or after a number of bytes, so that a few threads serve any number of clients.
+ends when the connection has run dry, or after some bytes or some time, so that a few threads serve many clients.
 """
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractContextManager
@@ -25,6 +26,7 @@ BATCH_BYTES: Final = 1 << 20
 PIECE_BYTES: Final = 512 << 10
 """Bytes that a turn receives, hashes and writes at a time."""
 _TURN_BYTES: Final = 16 << 20
+_TURN_SECONDS: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -116,7 +118,8 @@ class Turn:
         with opened as end:
             for part in self._head:
                 self._add(memoryview(part), end, hashes)
-            while self.taken < _TURN_BYTES and not source.ended and not source.dry:
+            until = time.monotonic() + _TURN_SECONDS
+            while self.taken < _TURN_BYTES and time.monotonic() < until and not source.ended and not source.dry:
                 self._add(view[: source.read_into(view)], end, hashes)
             return end.state()
 

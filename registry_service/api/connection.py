@@ -31,13 +31,14 @@ _LEAST_BYTES: Final = 128 << 10
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Where the head of a request ends, and what follows: `missing` bytes, more than is there if they are negative.
+    """Where the head of a request ends, and what follows.
 
-    With `framing` the body is not for the framework.
+    `missing` bytes are yet to come, and if negative there are too many; None where only a parser can tell. With
+    `framing` the body is not for the framework.
     """
 
     head: int
-    missing: int = 0
+    missing: int | None = None
     framing: Framing | None = None
 
 
@@ -127,7 +128,8 @@ class Connection(RequestHandler):
         """Give the framework a request, or the head of one."""
         found = outline(data)
         if found is None or found.framing is None or not self._is_plain or not self.is_idle:
-            self._missing = found.missing if found is not None and found.missing >= 0 else None
+            missing = None if found is None else found.missing
+            self._missing = missing if missing is not None and missing >= 0 else None
             super().data_received(data)
             return
         super().data_received(data[: found.head])

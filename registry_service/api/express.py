@@ -107,6 +107,8 @@ class Express:
         raw = getattr(request.protocol, "raw", None)
         if raw is None or _RESTS_ON not in request or request.can_read_body:
             return False
+        if not raw.startswith(f"{request.method} {request.raw_path} ".encode("utf-8", "surrogateescape")):
+            return False  # connection and framework would disagree about where a request begins
         asked = self._asked_by(request)
         if response.status not in _STATUSES or not response.keep_alive or asked in self._memory.answers:
             return False

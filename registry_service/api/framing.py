@@ -12,6 +12,7 @@ _COMMON_LINE: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
 _COMMON_BYTES: Final = 12
 _LINE_BYTES: Final = 256
 _MOST_LINE_BYTES: Final = 8 << 10
+_MOST_TRAILER_BYTES: Final = 64 << 10
 
 
 class BadFraming(ValueError):
@@ -24,6 +25,8 @@ class Framing(Protocol):
     `rest` is what came after that: the begin of the next request. After an `error` nobody can tell what comes next.
     """
 
+    is_costly: bool
+    """Whether a client can make it take long."""
     ended: bool
     rest: bytes
     error: BadFraming | None
@@ -37,6 +40,8 @@ class Framing(Protocol):
 
 class Length:
     """A body of so many bytes, at least one."""
+
+    is_costly = False
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -60,10 +65,13 @@ class Length:
 class Chunked:
     """A body in chunks, each after a line with its size; one of size 0, and lines to ignore, are the end."""
 
+    is_costly = True
+
     def __init__(self) -> None:
         self._left = 0
         self._line = b""
         """The begin of a line that has not come whole yet."""
+        self._trailer_bytes = 0
         self._read_line = self._read_size
         self.ended = False
         self.rest = b""
@@ -132,4 +140,7 @@ class Chunked:
     def _read_trailer(self, line: bytes) -> None:
         if not line.endswith(b"\r\n"):
             raise BadFraming("a line does not end with CR and LF")
+        self._trailer_bytes += len(line)
+        if self._trailer_bytes > _MOST_TRAILER_BYTES:
+            raise BadFraming("there are too many lines after the last chunk")
         self.ended = line == b"\r\n"

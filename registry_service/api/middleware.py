@@ -10,9 +10,10 @@ from typing import Final
 
 from aiohttp import web
 
-from registry_service.api.bodies import Disconnected, leave_body
+from registry_service.api.bodies import leave_body
 from registry_service.api.express import EXPRESS, NEEDED
 from registry_service.api.http import warning
+from registry_service.api.interruptions import Disconnected
 from registry_service.api.remembered import Line
 from registry_service.api.requests import (
     IDENTITY,
@@ -75,7 +76,9 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
         _log_access(request, CLIENT_CLOSED_REQUEST, None, began)
         return _broken_off(request)
     finally:
-        leave_body(request)
+        may_go_on = leave_body(request)
+    if not may_go_on:
+        response.force_close()
     _log_access(request, response.status, response.content_length, began)
     return response
 

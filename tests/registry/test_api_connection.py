@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from registry_service import receiving
-from registry_service.api import bodies, connection
+from registry_service.api import connection, interruptions
 from registry_service.api.connection import outline
 from registry_service.api.requests import Parts
 from registry_service.app import running
@@ -35,8 +35,8 @@ def head(method="PATCH", *lines):
         (head("PUT", "Content-Length: 5") + b"abcdef", -1, None),
         (head("PUT", "content-LENGTH:  200000 "), 200_000, "Length"),
         (head("PUT", "Content-Length: 200000") + b"x" * 200_000, 0, None),
-        (head("PATCH", "Transfer-Encoding: chunked") + b"0\r\n\r\n", 0, "Chunked"),
-        (head("PATCH", "transfer-encoding:CHUNKED"), 0, "Chunked"),
+        (head("PATCH", "Transfer-Encoding: chunked") + b"0\r\n\r\n", None, "Chunked"),
+        (head("PATCH", "transfer-encoding:CHUNKED"), None, "Chunked"),
     ],
 )
 def test_the_outline_of_a_request(data, missing, framing):
@@ -162,7 +162,7 @@ async def test_what_comes_behind_a_body_is_the_next_request(client, turns, how, 
         place = await client.begin()
         await client.send(request("PUT", f"{place}?digest={content.digest}", line), *pieces, PING)
         assert [(await client.answer())[0] for _ in range(2)] == [201, 200]
-    await client.send(request("PUT", "/v2/", line), *pieces, PING, PING)
+    await client.send(request("PUT", "/v2/", "Content-Length: 3"), b"abc", PING, PING)
     assert [(await client.answer())[0] for _ in range(3)] == [405, 200, 200]
     assert sum(turns) == (2 * size if size > 200_000 else 0) or size == 200_000
 
@@ -224,11 +224,71 @@ async def test_what_is_no_request_is_refused_at_once(client, data):
     assert (await client.reader.readline()).split()[1] == b"400"
 
 
-@FRAMINGS
-async def test_a_body_that_nobody_wants_does_not_end_the_connection(client, how):
-    line, pieces = framed(bytes(LARGE), how)
+@pytest.mark.parametrize(("how", "size"), [("length", LARGE), ("length", 10), ("chunked", 10_000)])
+async def test_a_body_that_nobody_wants_does_not_end_the_connection(client, how, size):
+    line, pieces = framed(bytes(size), how)
     await client.send(request("PATCH", f"/v2/{NAME}/blobs/uploads/no", line), *pieces, PING)
     assert [(await client.answer())[0] for _ in range(2)] == [404, 200]
+
+
+async def test_the_end_of_many_chunks_that_nobody_wants_is_not_looked_for(client):
+    await client.send(request("PATCH", f"/v2/{NAME}/blobs/uploads/no", "Transfer-Encoding: chunked"))
+    await client.send(*chunks(bytes(LARGE)))
+    status, headers = await client.answer()
+    assert (status, headers["connection"]) == (404, "close")
+
+
+async def test_nobody_is_given_what_another_has_asked(address, client, parts, monkeypatch):
+    """While something is answered the framework reads on, and only its parser knows where a request begins."""
+    content, get = blob(b"of somebody else"), parts.uploads.get
+    place = await client.begin()
+    await client.send(request("PUT", f"{place}?digest={content.digest}", "Content-Length: 16"), content.body)
+    assert (await client.answer())[0] == 201
+    await asyncio.sleep(0.1)  # what has just changed is not remembered
+
+    async def slow(*arguments):
+        await asyncio.sleep(0.2)
+        return await get(*arguments)
+
+    monkeypatch.setattr(parts.uploads, "get", slow)
+    mine = f"GET /v2/{NAME}/blobs/{content.digest} HTTP/1.1\r\nX: ".encode()
+    for _ in range(3):  # what comes again is remembered
+        await client.send(request("GET", f"/v2/{NAME}/blobs/uploads/no"))
+        await asyncio.sleep(0.05)
+        await client.send(request("GET", "/v2/", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + mine)
+        assert [(await client.answer())[0] for _ in range(2)] == [404, 200]
+        await client.send(PING)
+        assert (await client.answer())[1]["docker-content-digest"] == content.digest
+    other = Client(*await asyncio.open_connection(*address))
+    await other.send(PING)
+    assert "docker-content-digest" not in (await other.answer())[1]
+    other.writer.close()
+
+
+async def test_who_sends_little_by_little_leaves_the_threads_to_others(address, client, turns):
+    """Each of them has a large body under way, of which a byte comes now and then."""
+    slow = [Client(*await asyncio.open_connection(*address)) for _ in range(20)]
+    for one in slow:
+        place = await one.begin()
+        await one.send(request("PATCH", place, f"Content-Length: {LARGE}"), bytes(200_000))
+
+    async def drip(one):
+        while True:
+            await one.send(b"x", pause=0.001)
+
+    dripping = [asyncio.create_task(drip(one)) for one in slow]
+    await asyncio.sleep(0.3)
+    before = len(turns)
+    content = blob(LARGE)
+    place = await client.begin()
+    await client.send(request("PUT", f"{place}?digest={content.digest}", f"Content-Length: {LARGE}"), content.body)
+    assert (await client.answer())[0] == 201
+    assert len(turns) - before < 200
+    for one in dripping:
+        one.cancel()
+    await asyncio.gather(*dripping, return_exceptions=True)
+    for one in slow:
+        one.writer.close()
 
 
 @FRAMINGS
@@ -243,14 +303,14 @@ async def test_what_breaks_off_while_a_thread_takes_it_is_kept(address, client, 
     for _ in range(100):
         await client.send(request("GET", place))
         end = int((await client.answer())[1]["range"].removeprefix("0-")) + 1
-        if end > LARGE - 1000:
+        if end > LARGE - 10_000:
             break
         await asyncio.sleep(0.05)
     assert LARGE - 10_000 < end <= LARGE
 
 
 async def test_a_client_that_falls_silent_while_a_thread_takes_its_body_is_told(client, monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(interruptions, "IDLE_SECONDS", 0.1)
     place = await client.begin()
     await client.send(request("PATCH", place, f"Content-Length: {2 * LARGE}"), bytes(LARGE))
     assert (await client.answer())[0] == 408

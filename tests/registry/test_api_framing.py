@@ -96,6 +96,7 @@ def test_a_body_that_is_not_whole_has_not_ended(sent):
         b"1;" + b"a" * 9000 + b"\r\n",
         b"1\r\nx\r\n\r\n",
         b"0\r\nTrailer: x\n\r\n",
+        b"0\r\n" + b"a:b\r\n" * 20_000,
     ],
     ids=lambda data: repr(data[:20]),
 )

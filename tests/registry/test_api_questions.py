@@ -244,7 +244,7 @@ NOT_OF_THE_ANSWER = {"Authorization", "User-Agent"}
 OF_THE_WHOLE = {("requests.py", "client_of")}
 """Where all headers are handed on: for trusted proxies, with whom nothing goes by meaning."""
 READ_OF_A_REQUEST = {
-    *("app", "get", "match_info", "method", "path", "query", "rel_url", "headers"),
+    *("app", "get", "match_info", "method", "path", "query", "raw_path", "rel_url", "headers"),
     *("host", "scheme", "transport", "protocol"),  # Host is part of a question, the connection is the same
     *("content", "content_length", "can_read_body"),  # there is no body
 }

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from registry_service import app
-from registry_service.api import bodies
+from registry_service.api import interruptions
 from registry_service.api.requests import Parts
 from registry_service.app import create_parts, running
 from registry_service.config import HTTP, TLS, Auth, Maintenance, Token, UploadPurging
@@ -120,7 +120,7 @@ async def test_an_upload_that_the_client_breaks_off_is_logged_with_its_address(a
 
 
 async def test_a_body_that_falls_silent_does_not_hang(address, session, monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(interruptions, "IDLE_SECONDS", 0.05)
     async with session.post(f"{address}/v2/{NAME}/blobs/uploads/") as opened:
         location = opened.headers["Location"]
     reader, writer = await raw(address)
