@@ -10,7 +10,7 @@ ends when the connection has run dry, or after some bytes or some time, so that 
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -67,8 +67,11 @@ class Source(Protocol):
     async def ready(self) -> None:
         """Wait until there is something to take; raises what has broken the body off."""
 
-    def read_into(self, view: memoryview) -> int:
-        """Fill a view, in a thread, and return with how many bytes; raises nothing."""
+    def read_into(self, view: memoryview, *, patient: bool) -> int:
+        """Fill a view, in a thread, and return with how many bytes; raises nothing.
+
+        Who is patient may wait for a moment when nothing is there.
+        """
 
     def stop(self) -> None:
         """Let whoever reads in a thread come back at once."""
@@ -92,10 +95,14 @@ class Body(ABC):
 
 
 class Turn:
-    """One turn of a thread: `head` has been received already, `taken` is how many bytes are stored after it."""
+    """One turn of a thread: `head` has been received already, `taken` is how many bytes are stored after it.
 
-    def __init__(self, source: Source, buffer: bytearray, head: Sequence[bytes] = ()) -> None:
+    `is_wanted` tells whether others wait for the thread.
+    """
+
+    def __init__(self, source: Source, buffer: bytearray, head: Sequence[bytes], is_wanted: Callable[[], bool]) -> None:
         self._source = source
+        self._is_wanted = is_wanted
         self._buffer = buffer
         self._head = head
         self.taken = 0
@@ -120,7 +127,8 @@ class Turn:
                 self._add(memoryview(part), end, hashes)
             until = time.monotonic() + _TURN_SECONDS
             while self.taken < _TURN_BYTES and time.monotonic() < until and not source.ended and not source.dry:
-                self._add(view[: source.read_into(view)], end, hashes)
+                count = source.read_into(view, patient=not self._is_wanted())
+                self._add(view[:count], end, hashes)
             return end.state()
 
     def _add(self, piece: memoryview, end: Appending, hashes: Sequence["_Hash"]) -> None:

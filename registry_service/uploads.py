@@ -199,7 +199,7 @@ class Uploads:
         counts = running if running is not None and running.offset == offset else None
         async with self._turns:
             buffer = self._buffers.pop() if self._buffers else bytearray(PIECE_BYTES)
-            turn = Turn(source, buffer, head)
+            turn = Turn(source, buffer, head, self._turns.locked)
             try:
                 if counts is not None:
                     # Until it is over, and for ever when it fails, the hash may count bytes that are not stored.

@@ -15,8 +15,9 @@ from registry_service.api.interruptions import WENT_AWAY, broken_off, some_patie
 _LARGE_BYTES: Final = 256 << 10
 _ENOUGH_BYTES: Final = 64 << 10
 _PATIENCE_MS: Final = 2
-_LITTLE_BYTES: Final = 16 << 10
-_MOST_LITTLES: Final = 2
+_WAIT_BYTES: Final = 4 << 10
+"""What a client must have sent for each wait of a thread: that makes 2 MB a second."""
+_MOST_CREDIT_BYTES: Final = 64 << 10
 _GATHERING_SECONDS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 
 
@@ -29,7 +30,8 @@ class SocketSource:
         self._waiting = waiting
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
-        self._taken = self._littles = 0
+        self._taken = 0
+        self._credit = _MOST_CREDIT_BYTES
         self._error: Exception | None = None
         self.dry = False
 
@@ -54,7 +56,7 @@ class SocketSource:
             loop.remove_reader(self._connection)
         if self._taken < _LARGE_BYTES:
             await self._gather()
-        self.dry, self._taken, self._littles = False, 0, 0
+        self.dry, self._taken = False, 0
 
     async def _gather(self) -> None:
         """Let something gather from a client on a slow line: fewer turns, that do more."""
@@ -65,12 +67,15 @@ class SocketSource:
             if there in (0, before) or there >= _LARGE_BYTES:
                 return
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *, patient: bool) -> int:
         """Fill a view and return with how many bytes; less when the connection runs dry, breaks or ends."""
         filled = received = 0
         try:
             while received < len(view) and not self._framing.ended:
-                count = self._receive(view[filled:], patient=filled < _ENOUGH_BYTES)
+                count = self._receive(view[filled:])
+                if count == 0 and filled < _ENOUGH_BYTES:
+                    count = self._wait(view[filled:]) if patient else 0
+                    self.dry = count == 0
                 if count == 0:
                     break
                 received += count
@@ -91,7 +96,14 @@ class SocketSource:
         self._connection.close()
         return self._waiting
 
-    def _receive(self, view: memoryview, *, patient: bool) -> int:
+    def _wait(self, view: memoryview) -> int:
+        """Wait a little for some bytes, unless the client sends so little that it is not worth a thread."""
+        if self._credit < _WAIT_BYTES:
+            return 0
+        self._credit -= _WAIT_BYTES
+        return self._receive(view) if self._poll.poll(_PATIENCE_MS) else 0
+
+    def _receive(self, view: memoryview) -> int:
         """Read some bytes; 0 when there are none for now."""
         room = self._framing.room(len(view))
         if self._waiting:
@@ -99,22 +111,13 @@ class SocketSource:
             view[:count] = self._waiting[:count]
             del self._waiting[:count]
             return count
-        count = self._receive_now(view, room)
-        if count == 0 and patient:
-            # Who sends little by little shall not keep a thread waiting.
-            if self._littles < _MOST_LITTLES and self._poll.poll(_PATIENCE_MS):
-                count = self._receive_now(view, room)
-                self._littles = self._littles + 1 if count < _LITTLE_BYTES else 0
-            self.dry = count == 0
-        return count
-
-    def _receive_now(self, view: memoryview, room: int) -> int:
         try:
             count = self._connection.recv_into(view, room)
         except BlockingIOError:
             return 0
         if count == 0:
             raise ConnectionResetError(WENT_AWAY)
+        self._credit = min(_MOST_CREDIT_BYTES, self._credit + count)
         return count
 
 

@@ -44,7 +44,7 @@ class Scripted:
     def ended(self):
         return not self.pieces
 
-    def read_into(self, view):
+    def read_into(self, view, *, patient):
         piece = self.pieces.pop(0)
         if piece is None:
             self.dry = True
@@ -56,10 +56,14 @@ class Scripted:
         self.stopped.set()
 
 
+def turn_of(source, head=(), *, wanted=False):
+    return Turn(source, bytearray(8), head, lambda: wanted)
+
+
 async def taken(source, head=(), driver=None):
     """Take a turn, and return what is stored, and the turn."""
     driver, running = driver or MemoryDriver(), begin_hashes("sha256")
-    turn = Turn(source, bytearray(8), head)
+    turn = turn_of(source, head)
     state = await turn.take(driver.appending("k", 0), running.hashes)
     stored = await driver.read("k")
     assert (await driver.stat("k")).state == state
@@ -87,6 +91,25 @@ async def test_a_turn_ends_after_some_bytes_that_others_have_theirs(monkeypatch)
     assert source.pieces == [b"g"]
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_nobody_is_waited_for_while_others_wait(wanted):
+    class Watched(Scripted):
+        def read_into(self, view, *, patient):
+            assert patient == (not wanted)
+            return super().read_into(view, patient=patient)
+
+    driver = MemoryDriver()
+    await turn_of(Watched(b"abc", b"d"), wanted=wanted).take(driver.appending("k", 0), ())
+    assert await driver.read("k") == b"abcd"
+
+
+async def test_a_turn_ends_in_time(monkeypatch):
+    monkeypatch.setattr(receiving, "_TURN_SECONDS", 0.0)
+    source = Scripted(b"abc")
+    assert (await taken(source, [b"head"]))[0] == b"head"
+    assert source.pieces == [b"abc"]
+
+
 async def test_a_storage_that_refuses_is_heard():
     class Full:
         def write(self, piece):
@@ -97,17 +120,17 @@ async def test_a_storage_that_refuses_is_heard():
         yield Full()
 
     with pytest.raises(StorageFull):
-        await Turn(Scripted(b"abc"), bytearray(8)).take(opened(), ())
+        await turn_of(Scripted(b"abc")).take(opened(), ())
 
 
 async def test_who_is_cancelled_waits_for_the_thread():
     class Waiting(Scripted):
-        def read_into(self, view):
+        def read_into(self, view, *, patient):
             assert self.stopped.wait(5)
-            return super().read_into(view)
+            return super().read_into(view, patient=patient)
 
     source, driver = Waiting(b"abc"), MemoryDriver()
-    turn = asyncio.create_task(Turn(source, bytearray(8)).take(driver.appending("k", 0), ()))
+    turn = asyncio.create_task(turn_of(source).take(driver.appending("k", 0), ()))
     await asyncio.sleep(0.05)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
