@@ -11,7 +11,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -117,7 +117,9 @@ class Turn:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
             self._source.stop()
-            await asyncio.wait([working])
+            while not working.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([working])
             raise
 
     def _run(self, opened: AbstractContextManager[Appending], hashes: Sequence["_Hash"]) -> State:

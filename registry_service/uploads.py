@@ -107,6 +107,7 @@ class Uploads:
                         source = in_turns.source() if in_turns is not None and batch.size > _AT_ONCE_BYTES else None
                         if source is not None:
                             written = await self._take_turn(upload, written, source, running, batch.parts)
+                            batch.parts = []
                         elif closing is not None and _may_wait(batch, running, written, closing):
                             tail = batch
                         else:

@@ -7,7 +7,6 @@ TLS, and bodies that are small or marked off in some rarer way, are left to the 
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
@@ -21,6 +20,9 @@ from registry_service.receiving import Body, Source
 _MOST_WAITING_BYTES: Final = 256 << 10
 _AT_ONCE_BYTES: Final = 64 << 10
 """What is unwrapped at a time in the event loop: chunks of single bytes take long."""
+_MOST_SKIPPED_BYTES: Final = 256 << 10
+_LINGER_SECONDS: Final = 2.0
+"""How long a client may go on sending, and hear its answer, before the connection is closed."""
 
 
 class RawBody:
@@ -42,6 +44,7 @@ class RawBody:
         self._waiting = bytearray()
         self._arrived = asyncio.Event()
         self._is_lost = self._is_left = self._is_deaf = self._is_told = False
+        self._skipped = 0
         self._source: SocketSource | None = None
 
     def feed(self, data: bytes) -> None:
@@ -83,27 +86,25 @@ class RawBody:
         """Return where a thread can take the rest from, None when that is not worth while."""
         if self._framing.ended or self._is_lost or self._source is not None:
             return None
+        try:
+            self._source = SocketSource(transport.get_extra_info("socket"), self._framing, self._waiting)
+        except OSError:  # too many files are open: the event loop reads on
+            return None
         self._hold()
-        connection: socket.socket = transport.get_extra_info("socket").dup()
-        self._source = SocketSource(connection, self._framing, self._waiting)
         self._waiting = bytearray()
         return self._source
 
     def leave(self) -> bool:
         """Read no more, and return whether another request may follow.
 
-        What still comes is thrown away, so that the client can hear the answer. The end of chunks is not looked for:
-        that could take long, and most clients hang up.
+        What still comes is thrown away, so that the client can hear the answer. The end of many chunks is not looked
+        for: that could take long, and most clients hang up.
         """
         self._is_left = True
         if self._source is not None:
             self._waiting = self._source.close()
             self._source = None
-        if self._framing.is_costly and len(self._waiting) > _AT_ONCE_BYTES:
-            self._waiting.clear()
-        else:
-            self._skip()
-        self._is_deaf = self._framing.is_costly and not self._framing.ended
+        self._skip()
         if not self._framing.ended:
             self._go_on()
         return not self._is_deaf
@@ -117,9 +118,21 @@ class RawBody:
                 await self._arrived.wait()
 
     def _skip(self) -> None:
+        """Look for the end of a body that nobody wants, if that cannot take long."""
+        self._skipped += len(self._waiting)
+        if self._framing.is_costly and self._skipped > _MOST_SKIPPED_BYTES:
+            self._is_deaf = True
+            self._waiting.clear()
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._give_up)
+            return
         while self._waiting and not self._framing.ended:
             self._unwrapped()
         self._tell_the_end()
+
+    def _give_up(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._finish(None)
 
     def _unwrapped(self) -> bytes:
         part, self._waiting = self._waiting[:_AT_ONCE_BYTES], self._waiting[_AT_ONCE_BYTES:]

@@ -11,15 +11,18 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler
 
 from registry_service.api.bodies import RawBody
 from registry_service.api.framing import Chunked, Framing, Length
 
-_HEAD: Final = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.1\r\n(?:[A-Za-z0-9-]+:[^\r\n\0]*\r\n)+\r\n")
+_REQUEST: Final = rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE) /[!-~]* HTTP/1\.1\r\n"
+"""Other methods may have rules of their own: after CONNECT there is no body, whatever its head says."""
+_HEAD: Final = re.compile(_REQUEST + rb"(?:[A-Za-z0-9-]+:[^\r\n\0]*\r\n)+\r\n")
+_ODD: Final = re.compile(rb"\r\nexpect:(?![ \t]*100-continue[ \t]*\r\n)", re.IGNORECASE)
 _FRAMING: Final = re.compile(rb"\r\n(content-length|transfer-encoding|upgrade):[ \t]*([^\r\n]*)", re.IGNORECASE)
-_BEGIN: Final = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.1\r\n")
+_BEGIN: Final = re.compile(_REQUEST)
 _END: Final = b"\r\n\r\n"
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 _MOST_HEAD_BYTES: Final = 64 << 10
@@ -45,14 +48,14 @@ class Outline:
 def outline(data: bytes) -> Outline | None:
     """Return the outline of the request that begins with these bytes, None when it is not certain."""
     head = data.find(_END, 0, _MOST_HEAD_BYTES) + len(_END)
-    if head < len(_END) or _HEAD.fullmatch(data, 0, head) is None:
+    if head < len(_END) or _HEAD.fullmatch(data, 0, head) is None or _ODD.search(data, 0, head) is not None:
         return None
     found = _FRAMING.findall(data, 0, head)
     if not found:
         return Outline(head, head - len(data))
     if len(found) > 1:
         return None
-    name, value = found[0][0].lower(), found[0][1].strip()
+    name, value = found[0][0].lower(), found[0][1].strip(b" \t")
     if name == b"transfer-encoding" and value.lower() == b"chunked":
         return Outline(head, framing=Chunked())
     if name != b"content-length" or _NUMBER.fullmatch(value) is None:
@@ -109,6 +112,12 @@ class Connection(RequestHandler):
         if self.body is not None:
             self.body.lose()
 
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as the framework has it
+        """See RequestHandler; after so many seconds a handler waits no longer for a body."""
+        if self.body is not None and timeout is not None:
+            self._loop.call_later(timeout, self.body.lose)
+        await super().shutdown(timeout)
+
     def _complete(self, data: bytes) -> None:
         """Wait for the end of a head: only whole ones leave no doubt. The framework would wait for an hour."""
         searched = max(0, len(self._part) - len(_END) + 1)
@@ -134,7 +143,7 @@ class Connection(RequestHandler):
             return
         super().data_received(data[: found.head])
         payload = self._messages[-1][1] if len(self._messages) == 1 else None
-        if not isinstance(payload, StreamReader):  # a head that the framework refuses
+        if not isinstance(payload, StreamReader) or payload is EMPTY_PAYLOAD:  # a head that the framework refuses
             self._missing = None
             return
         self._payload = payload

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
 
 from registry_service.api.connection import Connection
-from registry_service.api.questions import Question, agent_of, is_whole, question_of
+from registry_service.api.questions import Question, agent_of, is_head_of, is_whole, question_of
 from registry_service.api.remembered import Answer, Asked, Heard, Line, Memory, Seen
 from registry_service.api.requests import TRUSTED, address_of, client_address, connection_address
 from registry_service.auth import TokenAuth
@@ -107,8 +107,6 @@ class Express:
         raw = getattr(request.protocol, "raw", None)
         if raw is None or _RESTS_ON not in request or request.can_read_body:
             return False
-        if not raw.startswith(f"{request.method} {request.raw_path} ".encode("utf-8", "surrogateescape")):
-            return False  # connection and framework would disagree about where a request begins
         asked = self._asked_by(request)
         if response.status not in _STATUSES or not response.keep_alive or asked in self._memory.answers:
             return False
@@ -120,6 +118,8 @@ class Express:
         """Remember an answer that is wanted, if it holds; `log` is the line of this request, `line` makes others."""
         raw: bytes = request.protocol.raw  # type: ignore[attr-defined]
         witnesses, _ = request[_RESTS_ON]
+        if not is_head_of(raw, request.method, request.raw_path, request.raw_headers):
+            return  # connection and framework would disagree about where a request begins
         body = b"" if request.method == "HEAD" or response.body is None else response.body
         marks = [self._driver.mark(key, known) for key, known in witnesses]
         if not isinstance(body, bytes) or len(body) > _MOST_BODY_BYTES or any(mark is None for mark in marks):

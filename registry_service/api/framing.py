@@ -11,6 +11,9 @@ _COMMON_LINE: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
 """The end of one chunk and the size of the next, as nearly all come."""
 _COMMON_BYTES: Final = 12
 _LINE_BYTES: Final = 256
+_TRAILER_LINE: Final = re.compile(rb"[!-9;-~]+:[^\r\n\0]*\r\n|\r\n")
+_MOST_SIZE_BYTES: Final = 512
+"""Extensions of a chunk tell nothing here."""
 _MOST_LINE_BYTES: Final = 8 << 10
 _MOST_TRAILER_BYTES: Final = 64 << 10
 
@@ -116,7 +119,7 @@ class Chunked:
         window = bytes(view[start : start + _LINE_BYTES])
         end = window.find(b"\n") + 1
         self._line += window[:end] if end else window
-        if len(self._line) > _MOST_LINE_BYTES:
+        if len(self._line) > (_MOST_LINE_BYTES if self._read_line == self._read_trailer else _MOST_SIZE_BYTES):
             raise BadFraming("a line between chunks is too long")
         if not end:
             return len(window)
@@ -138,8 +141,8 @@ class Chunked:
         self._read_line = self._read_size
 
     def _read_trailer(self, line: bytes) -> None:
-        if not line.endswith(b"\r\n"):
-            raise BadFraming("a line does not end with CR and LF")
+        if _TRAILER_LINE.fullmatch(line) is None:
+            raise BadFraming("what follows the last chunk are fields, and an empty line")
         self._trailer_bytes += len(line)
         if self._trailer_bytes > _MOST_TRAILER_BYTES:
             raise BadFraming("there are too many lines after the last chunk")

@@ -10,6 +10,7 @@ Sources: RFC 9112 sections 2 to 5 (the form of a message, a request line and a f
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 BEARING: Final = (b"host", b"accept", b"if-none-match", b"range", b"if-range")
@@ -79,6 +80,13 @@ def is_whole(data: bytes) -> bool:
         and _WHOLE.fullmatch(data) is not None
         and _HAS_MORE.search(data) is None
     )
+
+
+def is_head_of(raw: bytes, method: str, target: str, fields: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Tell whether somebody else has read just the same in some bytes: no other request, no other header."""
+    first, *lines = raw[: -len(b"\r\n\r\n")].split(b"\r\n")
+    read = [(name, value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines)]
+    return first == f"{method} {target} HTTP/1.1".encode("utf-8", "surrogateescape") and read == list(fields)
 
 
 def agent_of(head: bytes) -> str | None:

@@ -6,6 +6,7 @@ import select
 import socket
 import sys
 import termios
+from asyncio.trsock import TransportSocket
 from contextlib import suppress
 from typing import Final
 
@@ -22,14 +23,17 @@ _GATHERING_SECONDS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 
 
 class SocketSource:
-    """The rest of a body, as a thread takes it from the socket; see receiving.Source. `waiting` has come already."""
+    """The rest of a body, as a thread takes it from the socket; see receiving.Source. `waiting` has come already.
 
-    def __init__(self, connection: socket.socket, framing: Framing, waiting: bytearray) -> None:
-        self._connection = connection
+    The socket is the event loop's, and a descriptor of its own is made; raises OSError when there is none left.
+    """
+
+    def __init__(self, shared: TransportSocket, framing: Framing, waiting: bytearray) -> None:
+        self._connection: socket.socket = shared.dup()
         self._framing = framing
         self._waiting = waiting
         self._poll = select.poll()
-        self._poll.register(connection, select.POLLIN)
+        self._poll.register(self._connection, select.POLLIN)
         self._taken = 0
         self._credit = _MOST_CREDIT_BYTES
         self._error: Exception | None = None

@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+import errno
+import os
 
 import pytest
 
 from registry_service import receiving
-from registry_service.api import connection, interruptions
+from registry_service.api import bodies, connection, interruptions
 from registry_service.api.connection import outline
 from registry_service.api.requests import Parts
 from registry_service.app import running
@@ -66,6 +68,11 @@ def test_the_outline_of_a_request(data, missing, framing):
         head("PUT", "Content-Length: 200000").replace(b"Host: x\r\n", b"Host: x\n"),
         head("PUT", "X: \0", "Content-Length: 200000"),
         b"\r\n" + head(),
+        head("CONNECT", "Content-Length: 5") + b"abcde",
+        head("CONNECT"),
+        head("OPTIONS", "Content-Length: 5") + b"abcde",
+        head("PUT", "Expect: something", "Content-Length: 200000"),
+        head("PUT", "Content-Length: \x0b5"),
     ],
     ids=repr,
 )
@@ -233,9 +240,29 @@ async def test_a_body_that_nobody_wants_does_not_end_the_connection(client, how,
 
 async def test_the_end_of_many_chunks_that_nobody_wants_is_not_looked_for(client):
     await client.send(request("PATCH", f"/v2/{NAME}/blobs/uploads/no", "Transfer-Encoding: chunked"))
-    await client.send(*chunks(bytes(LARGE)))
-    status, headers = await client.answer()
-    assert (status, headers["connection"]) == (404, "close")
+    assert (await client.answer())[0] == 404
+    with pytest.raises(ConnectionError):
+        await client.send(*chunks(bytes(2_000_000)), pause=0.1)
+
+
+@FRAMINGS
+async def test_where_no_file_can_be_opened_the_loop_reads_on(client, turns, monkeypatch, how):
+    def fail(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(bodies, "SocketSource", fail)
+    content = blob(LARGE)
+    line, pieces = framed(content.body, how)
+    place = await client.begin()
+    await client.send(request("PUT", f"{place}?digest={content.digest}", line), *pieces, PING)
+    assert [(await client.answer())[0] for _ in range(2)] == [201, 200]
+    assert turns == []
+
+
+async def test_an_expectation_of_another_kind_is_refused_at_once(client):
+    line = "Transfer-Encoding: chunked"
+    await client.send(request("PUT", "/nothing", "Expect: something", line), *chunks(bytes(100)), b"0\r\n\r\n", PING)
+    assert [(await client.answer())[0] for _ in range(2)] == [417, 200]
 
 
 async def test_nobody_is_given_what_another_has_asked(address, client, parts, monkeypatch):

@@ -97,6 +97,10 @@ def test_a_body_that_is_not_whole_has_not_ended(sent):
         b"1\r\nx\r\n\r\n",
         b"0\r\nTrailer: x\n\r\n",
         b"0\r\n" + b"a:b\r\n" * 20_000,
+        b"0\r\nTrailer\r\n\r\n",
+        b"0\r\n a: b\r\n\r\n",
+        b"0\r\na: \0\r\n\r\n",
+        b"1;" + b"a" * 600 + b"\r\nx\r\n",
     ],
     ids=lambda data: repr(data[:20]),
 )

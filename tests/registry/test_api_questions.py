@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import registry_service.api
-from registry_service.api.questions import BEARING, MOST_BYTES, agent_of, is_whole, question_of
+from registry_service.api.questions import BEARING, MOST_BYTES, agent_of, is_head_of, is_whole, question_of
 
 API = Path(registry_service.api.__file__).parent
 
@@ -245,9 +245,29 @@ OF_THE_WHOLE = {("requests.py", "client_of")}
 """Where all headers are handed on: for trusted proxies, with whom nothing goes by meaning."""
 READ_OF_A_REQUEST = {
     *("app", "get", "match_info", "method", "path", "query", "raw_path", "rel_url", "headers"),
+    "raw_headers",  # compared as a whole with what was heard
     *("host", "scheme", "transport", "protocol"),  # Host is part of a question, the connection is the same
     *("content", "content_length", "can_read_body"),  # there is no body
 }
+
+
+READ_FIELDS = ((b"Host", b"x"), (b"X", b"a b"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "same"),
+    [
+        (b"GET /a?b HTTP/1.1\r\nHost: x\r\nX:\ta b \r\n\r\n", True),
+        (b"HEAD /a?b HTTP/1.1\r\nHost: x\r\nX: a b\r\n\r\n", False),
+        (b"GET /a HTTP/1.1\r\nHost: x\r\nX: a b\r\n\r\n", False),
+        (b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n", False),
+        (b"GET /a?b HTTP/1.1\r\nX: a b\r\nHost: x\r\n\r\n", False),
+        (b"GET /a?b HTTP/1.1\r\nHost: y\r\nX: a b\r\n\r\n", False),
+        (b"GET /a?b HTTP/1.1\r\nIf-None-Match: *\r\nHost: x\r\nX: a b\r\n\r\n", False),
+    ],
+)
+def test_a_head_is_compared_with_what_the_framework_has_read(raw, same):
+    assert is_head_of(raw, "GET", "/a?b", READ_FIELDS) == same
 
 
 def functions():
