@@ -185,6 +185,10 @@ def leave_body(request: web.Request) -> bool:
 async def _parts_of(request: web.Request) -> AsyncGenerator[bytes, None]:
     """Yield what the framework has; one of many small chunks in larger parts, for their joining is cheaper there."""
     content, is_chunked = request.content, request.content_length is None
+    if content.is_eof():  # all of it has come, so nobody has to be waited for
+        if part := content.read_nowait():
+            yield part
+        return
     while True:
         async with some_patience():
             part = await content.readany() if is_chunked else (await content.readchunk())[0]
