@@ -129,6 +129,11 @@ class OpenEnd:
         write_all(self._handle, piece, self._offset)
         self._offset += len(piece)
         if self._offset - self._begun >= _BEGIN_BYTES:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let the disk begin with what it has not begun with."""
+        if self._offset > self._begun:
             begin_writing(self._handle, self._begun, self._offset - self._begun)
             self._begun = self._offset
 

@@ -140,7 +140,9 @@ class FilesystemDriver:
         """See Driver."""
         with full(), self._open_end(key, offset, wait=True) as handle:
             _check_state(handle, key, expected)
-            yield OpenEnd(handle, offset)
+            end = OpenEnd(handle, offset)
+            yield end
+            end.leave()
 
     async def move(self, move: Move) -> None:
         """See Driver."""

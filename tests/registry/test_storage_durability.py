@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_service.storage import files as storage_files
 from registry_service.storage import writing
 from registry_service.storage.driver import Changed, Move, StorageFull
 from registry_service.storage.filesystem import FilesystemDriver
@@ -153,6 +154,19 @@ async def test_a_move_that_fails_late_keeps_its_bytes_and_takes_back_what_is_not
 async def test_only_the_own_folder_of_what_is_appended_is_not_synced(driver, calls):
     await driver.append("a/b/c", 0, b"x")
     assert calls == ["mkdir a", "fsync .", "mkdir a/b"]
+
+
+async def test_the_disk_begins_with_what_a_thread_appends(driver, monkeypatch):
+    begun = []
+    monkeypatch.setattr(storage_files, "begin_writing", lambda handle, *part: begun.append(part))
+
+    def append():
+        with driver.appending("a/b", 0) as end:
+            for _ in range(11):
+                end.write(memoryview(bytes(1 << 19)))
+
+    await asyncio.to_thread(append)
+    assert begun == [(0, 4 << 20), (4 << 20, 3 << 19)]
 
 
 async def test_a_deletion_is_synced(driver, calls):
