@@ -1,4 +1,4 @@
-"""What the express lane remembers, within one bound: answers by what was asked, and the bytes in which it was asked."""
+"""What the express lane remembers, within bounds: answers by what was asked, and the bytes in which it was asked."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -15,7 +15,9 @@ Line = Callable[[str | None, str | None], LineTemplate]
 Asked = Key | bytes
 """A question; for an answer that is for these callers alone, the bytes of their request."""
 
-_MOST_BYTES: Final = 16 << 20
+_MOST_ANSWER_BYTES: Final = 12 << 20
+_MOST_HEARD_BYTES: Final = 4 << 20
+"""Bytes with a token are many, and save little beside the question that they ask: no answer makes room for them."""
 _MOST_SEEN: Final = 10_000
 _OVERHEAD_BYTES: Final = 1 << 10
 _MARK_BYTES: Final = 1 << 9
@@ -77,32 +79,39 @@ class Memory:
     def __init__(self) -> None:
         self.answers: OrderedDict[Asked, Answer] = OrderedDict()
         self.heard: OrderedDict[bytes, Heard] = OrderedDict()
-        self.weight = 0
+        self._answer_weight = self._heard_weight = 0
+
+    @property
+    def weight(self) -> int:
+        """Return about how many bytes of memory all takes."""
+        return self._answer_weight + self._heard_weight
 
     def add_answer(self, asked: Asked, answer: Answer) -> None:
-        """Remember an answer."""
-        self._lose(self.answers.pop(asked, None))
+        """Remember an answer; the oldest make room."""
+        self._forget_answer(asked)
         self.answers[asked] = answer
-        self._gain(answer)
+        self._answer_weight += answer.weight
+        while self._answer_weight > _MOST_ANSWER_BYTES:
+            self.forget(next(iter(self.answers)))
 
     def add_heard(self, raw: bytes, heard: Heard) -> None:
-        """Remember a request whose answer is remembered."""
-        self._lose(self.heard.pop(raw, None))
+        """Remember a request whose answer is remembered; the oldest make room."""
+        self._forget_heard(raw)
         self.heard[raw] = heard
-        self._gain(heard)
+        self._heard_weight += heard.weight
+        while self._heard_weight > _MOST_HEARD_BYTES:
+            self._forget_heard(next(iter(self.heard)))
 
     def forget(self, asked: Asked) -> None:
         """Forget an answer, or a request; where one is there for the other alone, both."""
-        self._lose(self.answers.pop(asked, None))
+        self._forget_answer(asked)
         if isinstance(asked, bytes):
-            self._lose(self.heard.pop(asked, None))
+            self._forget_heard(asked)
 
-    def _gain(self, one: Answer | Heard) -> None:
-        """Make room by what is oldest of that of which there is more, so that neither crowds out the other."""
-        self.weight += one.weight
-        while self.weight > _MOST_BYTES:
-            self.forget(next(iter(self.answers if len(self.answers) > len(self.heard) else self.heard)))
+    def _forget_answer(self, asked: Asked) -> None:
+        answer = self.answers.pop(asked, None)
+        self._answer_weight -= 0 if answer is None else answer.weight
 
-    def _lose(self, one: Answer | Heard | None) -> None:
-        if one is not None:
-            self.weight -= one.weight
+    def _forget_heard(self, raw: bytes) -> None:
+        heard = self.heard.pop(raw, None)
+        self._heard_weight -= 0 if heard is None else heard.weight

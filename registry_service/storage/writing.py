@@ -157,7 +157,9 @@ class _Disk:
     def _is_cheaper(self, waiting: Mapping[int, Unsynced]) -> bool:
         """Tell whether to sync everything takes less than to sync one after the other."""
         count = sum(len(one.files) + len(one.folders) for one in waiting.values())
-        return count >= _FEWEST and self._tells_of_errors and waiting_bytes() < min(_LITTLE_BYTES, count * _WORTH_BYTES)
+        if not self._tells_of_errors or (len(waiting) == 1 and count < _FEWEST):
+            return False
+        return waiting_bytes() < (_LITTLE_BYTES if len(waiting) > 1 else count * _WORTH_BYTES)
 
     def _holds(self, unsynced: Unsynced) -> bool:
         """Tell whether all of it is on this file system: folders may lead to others, and be exchanged meanwhile."""

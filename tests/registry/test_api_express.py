@@ -268,7 +268,8 @@ async def test_a_client_behind_a_trusted_proxy_goes_the_long_way(config, open_re
 
 
 async def test_what_is_remembered_is_bounded(registry, pushed, monkeypatch):
-    monkeypatch.setattr(remembered, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(remembered, "_MOST_ANSWER_BYTES", 5_000)
+    monkeypatch.setattr(remembered, "_MOST_HEARD_BYTES", 5_000)
     monkeypatch.setattr(remembered, "_MOST_SEEN", 5)
     for number in range(30):
         await registry.ask_thrice(f"/v2/?number={number}")

@@ -341,18 +341,23 @@ async def test_bytes_that_come_again_are_remembered_too(registry, monkeypatch):
     assert (answer.endswith(registry.manifest.body), by_lane) == (False, False)
 
 
-async def test_all_that_is_remembered_has_one_bound(registry, monkeypatch):
+async def test_all_that_is_remembered_is_bounded(registry, monkeypatch):
     memories = []
-    gain = remembered.Memory._gain
 
-    def gaining(self, one):
-        gain(self, one)
-        memories.append(self)
-        assert self.weight <= 30_000
-        assert self.weight == sum(entry.weight for index in (self.answers, self.heard) for entry in index.values())
+    def checked(method):
+        def add(self, *arguments):
+            method(self, *arguments)
+            memories.append(self)
+            answers, heard = (sum(one.weight for one in index.values()) for index in (self.answers, self.heard))
+            assert (answers <= 20_000, heard <= 10_000) == (True, True)
+            assert self.weight == answers + heard
 
-    monkeypatch.setattr(remembered.Memory, "_gain", gaining)
-    monkeypatch.setattr(remembered, "_MOST_BYTES", 30_000)
+        return add
+
+    for name in ("add_answer", "add_heard"):
+        monkeypatch.setattr(remembered.Memory, name, checked(getattr(remembered.Memory, name)))
+    monkeypatch.setattr(remembered, "_MOST_ANSWER_BYTES", 20_000)
+    monkeypatch.setattr(remembered, "_MOST_HEARD_BYTES", 10_000)
     for number in range(30):
         path = f"{TAG}?number={number}"
         await learn(registry, path)
