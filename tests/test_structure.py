@@ -16,6 +16,7 @@ MOST_FILE_LINES = 400
 MOST_FUNCTION_LINES = 60
 
 PURE = {
+    "registry_service/api/framing.py",
     "registry_service/api/http.py",
     "registry_service/api/questions.py",
     "registry_service/layout.py",

@@ -1,9 +1,9 @@
 """The body of a request, taken from its connection below the framework.
 
 The framework hands bodies over in small pieces, each through its parser, a queue and the event loop. For what may be
-large the connection (`express`) keeps the bytes after the head for itself, and this is who reads them: part by part in
-the event loop, and what is more than a little in turns of a thread, straight from the socket (`receiving`).
-TLS, and bodies that are small or marked off in some rarer way, are left to the framework.
+large the `connection` keeps the bytes after the head for itself, and this is who reads them: part by part in the event
+loop, and what is more than a little in turns of a thread, straight from the socket (`receiving`, `sources`). TLS, and
+bodies that are small or marked off in some rarer way, are left to the framework.
 """
 
 import asyncio
