@@ -155,7 +155,7 @@ def lists() -> tuple[Row, ...]:
         _list("tags, all of {tags}", partial(_fetch, path=tags), goals=_LIST_GOALS),
         _list(f"{first} of {{repositories}}", _catalog_first, goals=_LIST_GOALS, tenth=f"{first} of a tenth"),
         _list(middle, _catalog_middle, goals=_LIST_GOALS, tenth=f"{middle} of a tenth"),
-        _list(f"{middle}, every request another", partial(_catalog_middle, varied=True), goals=_LIST_GOALS),
+        _list(f"{middle}, every request with another header", partial(_catalog_middle, varied=True), goals=_LIST_GOALS),
     )
 
 
