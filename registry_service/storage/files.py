@@ -168,15 +168,18 @@ def parents(*paths: Path) -> Iterator[set[Path]]:
 
 def make_missing(folder: Path) -> list[Path]:
     """Create a folder and its parents, unsynced, and return those that are new, from the top."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    missing.reverse()
-    for one in missing:
-        with suppress(FileExistsError):
-            one.mkdir()
-    return missing
+    missing = [folder]
+    made = []
+    while missing:
+        try:
+            missing[-1].mkdir()
+        except FileNotFoundError:
+            missing.append(missing[-1].parent)
+        except FileExistsError:
+            missing.pop()
+        else:
+            made.append(missing.pop())
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 A whole write goes to a temporary name in the same folder, is synced, renamed, and then the folder is synced: after a
 power cut there is the old file or the new one. Folders made on the way are synced into their parents as well. The
-links beside a move, if new, are written under their own names; an empty one counts as missing. Writes that come at the
-same time are synced together (`writing`).
+links beside a move, if new, are written under their own names, where an empty one counts as missing, and synced with
+the folders. Writes that come at the same time are synced together (`writing`).
 """
 
 import asyncio
@@ -69,6 +69,8 @@ _MOST_WEIGHT: Final = 200_000
 _FOLDER_WEIGHT: Final = 10
 _TRASH: Final = ".trash"
 _LARGE_BYTES: Final = 1 << 20
+_BEGIN_BYTES: Final = 64 << 10
+"""The disk may begin with so much at once: it will be waited for soon."""
 STREAM_BYTES: Final = 1 << 20
 
 
@@ -228,7 +230,7 @@ class FilesystemDriver:
         with full(), self._open_end(key, offset, wait=wait) as handle:
             _check_state(handle, key, expected)
             write_all(handle, data, offset)
-            if (length := length_of(data)) >= _LARGE_BYTES:
+            if (length := length_of(data)) >= _BEGIN_BYTES:
                 begin_writing(handle, offset, length)
             return identity(os.fstat(handle))
 
@@ -254,17 +256,18 @@ class FilesystemDriver:
         with full(), self._source(move, target) as source, parents(target, *(one for one, _ in small)) as changed:
             whole = temporaries([(target, move.tail)]) if source is None else nullcontext([source])
             with whole as [large], new_files(small) as beside:
-                new = beside if source else [large, *beside]
-                earlier = () if source is None else (source.handle,)
-                yield Unsynced(files=[one.handle for one in new], earlier=earlier)
+                replacing = [one for one in beside if one.path != one.target]
+                files = [one.handle for one in ([large, *replacing] if source is None else replacing)]
+                yield Unsynced(files=files, earlier=() if source is None else (source.handle,))
                 if source is None:
                     large.path.replace(target)
                 else:
                     with not_found(move.source):
                         take_place(source)
-                for one in beside:
+                for one in replacing:
                     give_name(one)
-            yield Unsynced(folders=changed)
+                # Those that are new have their names already, and nobody believes them while they are empty.
+                yield Unsynced(files=[one.handle for one in beside if one not in replacing], folders=changed)
         found = [is_renamed(self._path(before), self._path(after)) for before, after in move.renamed.items()]
         for key, data in move.hints.items():
             make_if_missing(self._path(key), data)

@@ -30,6 +30,7 @@ _FEWEST: Final = 3
 _WORTH_BYTES: Final = 1 << 20
 """What a disk writes in the time that one more sync takes."""
 _UNKNOWN_BYTES: Final = 1 << 60
+_MEMINFO_BYTES: Final = 16 << 10
 _FIRST_RELEASE: Final = (5, 8)
 _FILE_SYSTEMS: Final = frozenset({"btrfs", "ext3", "ext4", "f2fs", "xfs"})
 _WAITING: Final = re.compile(rb"^(?:Dirty|Writeback): +(\d+) kB$", re.MULTILINE)
@@ -208,7 +209,11 @@ def sync_folders(waiting: Mapping[int, Unsynced]) -> dict[int, OSError]:
 def waiting_bytes() -> int:
     """Return how many bytes wait to be written, to all disks of the machine; many where that is not told."""
     try:
-        found = _WAITING.findall(Path("/proc/meminfo").read_bytes())
+        handle = os.open("/proc/meminfo", os.O_RDONLY)
+        try:
+            found = _WAITING.findall(os.read(handle, _MEMINFO_BYTES))
+        finally:
+            os.close(handle)
     except OSError:
         found = []
     return sum(map(int, found)) << 10 if found else _UNKNOWN_BYTES

@@ -40,9 +40,13 @@ def calls(driver, root, monkeypatch):
 
     def spy(name, describe):
         real = getattr(os, name)
-        monkeypatch.setattr(
-            os, name, lambda *args, **more: [seen.append(f"{name} {describe(*args)}"), real(*args, **more)][1]
-        )
+
+        def call(*args, **more):
+            told = f"{name} {describe(*args)}"
+            real(*args, **more)
+            seen.append(told)
+
+        monkeypatch.setattr(os, name, call)
 
     spy("fsync", lambda handle: short(Path(f"/proc/self/fd/{handle}").readlink()))
     spy("replace", lambda source, target: f"{short(source)} {short(target)}")
@@ -72,14 +76,14 @@ async def test_a_move_makes_the_appended_bytes_durable_first(driver, calls):
     ]
 
 
-async def test_what_is_moved_and_what_goes_beside_it_is_synced_before_its_name_and_the_folders_last(driver, calls):
+async def test_what_is_moved_is_synced_before_its_name_and_new_links_with_the_folders_last(driver, calls):
     await driver.append("up/data", 0, b"x")
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1, beside={"a/b/link": b"y"}))
     assert calls == [
-        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data", "fsync a/b/link",
+        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data",
         "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data",
-        "fsync .", "fsync a", "fsync a/b", "fsync blob",
+        "fsync a/b/link", "fsync .", "fsync a", "fsync a/b", "fsync blob",
     ]  # fmt: skip
 
 
@@ -92,7 +96,7 @@ async def test_one_sync_serves_for_many_folders_but_not_for_bytes_from_before(ro
     del calls[:]
     await driver.move(Move("up/data", "blob/data", 1, beside={"a/b/link": b"y"}))
     assert calls == [
-        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data", "fsync a/b/link",
+        "mkdir blob", "mkdir a", "mkdir a/b", "fsync up/data",
         "replace up/data blob/data.tmp", "replace blob/data.tmp blob/data", "syncfs",
     ]  # fmt: skip
 
@@ -118,8 +122,8 @@ async def test_bytes_that_come_with_the_move_take_no_way_round(driver, calls):
     )
     await driver.move(move)
     assert calls == [
-        "mkdir blob", "mkdir a", "fsync blob/data.tmp", "fsync a/link", "replace blob/data.tmp blob/data",
-        "fsync .", "fsync a", "fsync blob", "mkdir h",
+        "mkdir blob", "mkdir a", "fsync blob/data.tmp", "replace blob/data.tmp blob/data",
+        "fsync a/link", "fsync .", "fsync a", "fsync blob", "mkdir h",
     ]  # fmt: skip
 
 
@@ -167,6 +171,14 @@ async def test_the_disk_begins_with_what_a_thread_appends(driver, monkeypatch):
 
     await asyncio.to_thread(append)
     assert begun == [(0, 4 << 20), (4 << 20, 3 << 19)]
+
+
+@pytest.mark.parametrize(("size", "begun"), [((64 << 10) - 1, []), (64 << 10, [(0, 64 << 10)])])
+async def test_the_disk_begins_with_what_is_worth_it(driver, monkeypatch, size, begun):
+    asked = []
+    monkeypatch.setattr("registry_service.storage.filesystem.begin_writing", lambda handle, *part: asked.append(part))
+    await driver.append("a/b", 0, bytes(size))
+    assert asked == begun
 
 
 async def test_a_deletion_is_synced(driver, calls):
@@ -230,7 +242,7 @@ async def test_a_file_that_takes_the_place_of_another_during_its_move_is_not_mov
     fsync = os.fsync
 
     def exchange(handle):
-        if (root / "up/data").exists() and Path(f"/proc/self/fd/{handle}").readlink() == root / "blob/link":
+        if Path(f"/proc/self/fd/{handle}").readlink() == root / "up/data":
             (root / "up/data").unlink()
             (root / "up/data").write_bytes(b"evil")
         fsync(handle)

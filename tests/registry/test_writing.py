@@ -217,10 +217,10 @@ async def test_nobody_waits_for_ever_when_something_unforeseen_happens(tmp_path,
 
 
 def test_much_waits_where_the_system_does_not_tell(monkeypatch):
-    def missing(path):
-        raise FileNotFoundError
+    def missing(path, flags):
+        raise FileNotFoundError(path)
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", missing)
+    monkeypatch.setattr("os.open", missing)
     assert writing.waiting_bytes() > 1 << 40
 
 
