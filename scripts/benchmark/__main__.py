@@ -142,11 +142,13 @@ def _measure(scene: Scene, result: Result, sides: Sequence[Side]) -> None:
             if side.program.kind in row.lacking:
                 result.missing[side.name] = row.lacking[side.program.kind]
                 continue
+            os.sync()  # what another side has left for the disk is not to be waited for by this one
             try:
                 result.add(side.name, side.program.kind, row.measure(scene, side))
             except (Failed, OSError, RuntimeError) as error:
                 result.missing[side.name] = str(error)
         if row.limit is not None:
+            os.sync()
             result.add(LIMIT, LIMIT, row.limit(scene))
     values = (f"{side.name} {result.value(side.name):.4g}" for side in sides if side.name in result.samples)
     print(f"bench: {result.name}: {', '.join(values)}", file=sys.stderr, flush=True)  # noqa: T201
@@ -178,7 +180,7 @@ def _settings(programs: Sequence[Program], scale: Scale, folder: Path) -> dict[s
         "rates": f"wrk, 32 connections, one thread, {scale.seconds:g} s; the same request again and again, but where "
         "the row says what changes: a header, the manifest, or a parameter of the query (every request another)",
         "lists": "median of the same request again and again, one after another over one connection",
-        "rounds": f"median of {scale.rounds}, all sides in turn in each round",
+        "rounds": f"median of {scale.rounds}, all sides in turn in each round; nothing waits for the disk at the begin",
         "large blob": f"{scale.large_bytes // MIB} MiB, curl",
     }
 
