@@ -16,7 +16,8 @@ from registry_service.notifications import Action, Target
 from registry_service.notifications.events import BLOB_TYPE
 from registry_service.registry import Blob
 
-_READ_AT_ONCE_BYTES: Final = 64 << 10
+_READ_AT_ONCE_BYTES: Final = 128 << 10
+"""From memory, so much costs less than a change of threads."""
 _YEAR_SECONDS: Final = 31_536_000
 
 

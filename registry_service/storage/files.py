@@ -30,7 +30,7 @@ from registry_service.storage.driver import (
     parts_of,
 )
 
-_AT_ONCE_BYTES: Final = 64 << 10
+_AT_ONCE_BYTES: Final = 128 << 10
 _SYNC_FILE_RANGE_WRITE: Final = 2
 _LIBRARY: Final = ctypes.CDLL(None)
 _SYNC_FILE_RANGE: Final = getattr(_LIBRARY, "sync_file_range", None)
