@@ -181,10 +181,10 @@ class Authenticator:
     async def _renew_hash(self, held: Credentials, name: str, password: str) -> Credentials:
         """Return what the password is checked against from now on."""
         renewed = replace(held, password_hash=await self._hashed(password))
+        self._remember(self._key(renewed, name, password), verdict=True)  # before anybody reads it
         if not await self._users.renew_hash(held.user_id, held.password_hash, renewed.password_hash):
             return held
         self._renewed.put(held.password_hash, renewed.password_hash)
-        self._remember(self._key(renewed, name, password), verdict=True)
         return renewed
 
     async def _token_failed(self, name: str, address: str, via: Via, reason: str) -> None:

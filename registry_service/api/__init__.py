@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from registry_service.api import blobs, extensions, listing, manifests, ops, uploads
+from registry_service.api.answering import Answering
 from registry_service.api.express import EXPRESS, Express
 from registry_service.api.middleware import Handler, add_headers, authorized, frame
 from registry_service.api.requests import IN_FLIGHT, PARTS, TRUSTED, Parts, leave_expectation, parts_of
@@ -68,7 +69,8 @@ def create_api(parts: Parts) -> web.Application:
     app[IN_FLIGHT] = InFlight()
     app[TRUSTED] = parse_networks(parts.config.http.trustedproxies)
     # Behind a proxy it is a header that tells who asks, and the line in the log names the client.
-    app[EXPRESS] = Express(parts.registry.driver, parts.auth, by_meaning=not app[TRUSTED])
+    anew = Answering(parts).answer
+    app[EXPRESS] = Express(parts.registry.driver, parts.auth, anew, by_meaning=not app[TRUSTED])
     for route in ROUTES:
         handler = _writable(route.handler) if route.writes else route.handler
         path = route.path if route.path == "/" else parts.config.http.prefix.rstrip("/") + route.path

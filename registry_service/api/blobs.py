@@ -3,22 +3,18 @@
 Source: OCI distribution-spec 1.1, end-2 and end-10.
 """
 
-from typing import Final
-
 from aiohttp import web
 
+from registry_service.api.answering import READ_AT_ONCE_BYTES
 from registry_service.api.express import rests_on
-from registry_service.api.http import ByteRange, UnsatisfiableRange, etag, etag_matches, if_range_holds, parse_ranges
+from registry_service.api.headers import blob_headers, not_modified
+from registry_service.api.http import ByteRange, UnsatisfiableRange, etag_matches, if_range_holds, parse_ranges
 from registry_service.api.requests import digest_of, origin_of, parts_of, repository_of, url_for
 from registry_service.api.sending import send_range, send_ranges
 from registry_service.errors import Code, RegistryError
 from registry_service.notifications import Action, Target
 from registry_service.notifications.events import BLOB_TYPE
 from registry_service.registry import Blob
-
-_READ_AT_ONCE_BYTES: Final = 128 << 10
-"""From memory, so much costs less than a change of threads."""
-_YEAR_SECONDS: Final = 31_536_000
 
 
 async def get_blob(request: web.Request) -> web.StreamResponse:
@@ -30,15 +26,9 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
         await _notify(request, "pull", name, blob)
     else:
         rests_on(request, parts.registry.witnesses_of_blob(name, blob), for_all=True)
-    headers = {
-        "Docker-Content-Digest": str(digest),
-        "ETag": etag(str(digest)),
-        "Cache-Control": f"max-age={_YEAR_SECONDS}",
-        "Accept-Ranges": "bytes",
-    }
+    headers = blob_headers(digest)
     if etag_matches(request.headers.get("If-None-Match", ""), str(digest)):
-        return web.Response(status=304, headers=headers)
-    headers["Content-Type"] = BLOB_TYPE
+        return not_modified(headers)
     ranges = _wanted_ranges(request, blob)
     if len(ranges) > 1:
         return await send_ranges(request, blob, ranges, headers)
@@ -47,7 +37,7 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
     status, part = (206, ranges[0]) if ranges else (200, ByteRange(0, blob.size))
     if request.method == "HEAD":
         return web.Response(status=status, headers={**headers, "Content-Length": str(part.length)})
-    if blob.size <= _READ_AT_ONCE_BYTES:
+    if blob.size <= READ_AT_ONCE_BYTES:
         body = await parts_of(request).registry.driver.read(blob.key)
         return web.Response(status=status, headers=headers, body=body[part.start : part.end])
     response = web.StreamResponse(status=status, headers=headers)

@@ -11,14 +11,16 @@ that expired or an event to record sends the request the long way. All ways leav
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
 
+from registry_service.api.answering import Fresh
 from registry_service.api.connection import Connection
 from registry_service.api.questions import Question, agent_of, is_head_of, is_whole, question_of
-from registry_service.api.remembered import Answer, Asked, Heard, Line, Memory, Seen
+from registry_service.api.remembered import Answer, Asked, Heard, Line, Memory, Seen, head_around_date
 from registry_service.api.requests import TRUSTED, address_of, client_address, connection_address
 from registry_service.auth import TokenAuth
 from registry_service.chains import TokenRefused
@@ -31,9 +33,8 @@ NEEDED: Final = web.RequestKey[Sequence[Scope]]("needed")
 """What a token must permit for a request to pass; missing where none is looked at."""
 
 _RESTS_ON: Final = web.RequestKey[tuple[Sequence[Witness], bool]]("rests on")
-_MOST_BODY_BYTES: Final = 64 << 10
+_MOST_BYTES: Final = 64 << 10
 _STATUSES: Final = (200, 304)
-_DATE: Final = "Date"
 
 
 def rests_on(request: web.Request, witnesses: Sequence[Witness] | None, *, for_all: bool) -> None:
@@ -46,11 +47,17 @@ def rests_on(request: web.Request, witnesses: Sequence[Witness] | None, *, for_a
 
 
 class Express:
-    """The remembered answers of one process; `by_meaning` where the bytes of a request tell who makes it."""
+    """The remembered answers of one process, and those that are found anew.
 
-    def __init__(self, driver: Driver, auth: TokenAuth | None, *, by_meaning: bool) -> None:
+    `by_meaning` where the bytes of a request tell who makes it.
+    """
+
+    def __init__(
+        self, driver: Driver, auth: TokenAuth | None, anew: Callable[[Question], Fresh | None], *, by_meaning: bool
+    ) -> None:
         self._driver = driver
         self._auth = auth
+        self._anew = anew
         self._by_meaning = by_meaning
         self._memory = Memory()
         self._asked, self._heard = Seen(), Seen()
@@ -89,6 +96,15 @@ class Express:
                 return None
         return (answer, claims) if self._holds(question.key, answer) else None
 
+    def find_anew(self, question: Question) -> tuple[Answer, Claims | None] | None:
+        """Return the answer to a question that is not remembered, likewise; when it comes again, it will be."""
+        fresh = self._anew(question)
+        if fresh is None:
+            return None
+        if fresh.witnesses is not None and self._asked.comes_again(question.key):
+            self._keep(question.key, fresh.answer, fresh.witnesses)
+        return fresh.answer, fresh.claims
+
     def hear(self, raw: bytes, question: Question, claims: Claims | None, log: LineTemplate | None) -> None:
         """Remember bytes, when they come again, whose question was answered."""
         if self._heard.comes_again(raw):
@@ -121,17 +137,25 @@ class Express:
         if not is_head_of(raw, request.method, request.raw_path, request.raw_headers):
             return  # connection and framework would disagree about where a request begins
         body = b"" if request.method == "HEAD" or response.body is None else response.body
-        marks = [self._driver.mark(key, known) for key, known in witnesses]
-        if not isinstance(body, bytes) or len(body) > _MOST_BODY_BYTES or any(mark is None for mark in marks):
+        if not isinstance(body, bytes):
             return
         header, needed = request.headers.get("Authorization"), request.get(NEEDED, ())
         claims = self._auth.permits(header, needed) if self._auth is not None else None
         if claims is None and self._auth is not None:
             return
-        before, after = _head(response)
-        asked, held = self._asked_by(request), tuple(mark for mark in marks if mark is not None)
-        self._memory.add_answer(asked, Answer(held, needed, before, after + body, line))
-        self._memory.add_heard(raw, Heard(asked, _token(header), claims, log, len(raw)))
+        before, after = head_around_date(response.status, response.headers.items())
+        asked = self._asked_by(request)
+        if self._keep(asked, Answer((), needed, before, after + body, line), witnesses):
+            self._memory.add_heard(raw, Heard(asked, _token(header), claims, log, len(raw)))
+
+    def _keep(self, asked: Asked, answer: Answer, witnesses: Sequence[Witness]) -> bool:
+        """Remember an answer, if it holds and is not too large."""
+        marks = [self._driver.mark(key, known) for key, known in witnesses]
+        if any(mark is None for mark in marks) or len(answer.after) > _MOST_BYTES:
+            return False
+        held = tuple(mark for mark in marks if mark is not None)
+        self._memory.add_answer(asked, replace(answer, marks=held))
+        return True
 
     def _asked_by(self, request: web.Request) -> Asked:
         """Return by what an answer is to be found again: its question, or only the bytes of the request."""
@@ -203,8 +227,8 @@ class ExpressConnection(Connection):
         super().data_received(data)
 
     def _answer(self, data: bytes, question: Question) -> bool:
-        """Answer a question whose answer is known."""
-        found = self._express.find_by_meaning(question)
+        """Answer a question whose answer is known, or found at once."""
+        found = self._express.find_by_meaning(question) or self._express.find_anew(question)
         if found is None:
             return False
         answer, claims = found
@@ -238,10 +262,3 @@ class ExpressConnection(Connection):
 def _token(header: str | None) -> str:
     """Return the token of an Authorization header that was good."""
     return (header or "").partition(" ")[2].strip()
-
-
-def _head(response: web.Response) -> tuple[bytes, bytes]:
-    """Return the head of a response as it goes out, before its date and after it."""
-    lines = [f"{name}: {value}" for name, value in response.headers.items() if name != _DATE]
-    start = "\r\n".join([f"HTTP/1.1 {response.status} {response.reason}", *lines, f"{_DATE}: "])
-    return start.encode(), b"\r\n\r\n"

@@ -8,7 +8,8 @@ from typing import Final
 from aiohttp import web
 
 from registry_service.api.express import rests_on
-from registry_service.api.http import accepts, etag, etag_matches, may_replace
+from registry_service.api.headers import manifest_headers, not_modified
+from registry_service.api.http import accepts, etag_matches, may_replace
 from registry_service.api.requests import (
     manifest_body_of,
     origin_of,
@@ -32,12 +33,11 @@ async def get_manifest(request: web.Request) -> web.Response:
     name, reference = repository_of(request), reference_of(request)
     parts = parts_of(request)
     stored = await _negotiated(request, name, reference)
-    headers = {"Docker-Content-Digest": str(stored.digest), "ETag": etag(str(stored.digest))}
+    headers = manifest_headers(stored)
     witnesses = parts.registry.witnesses_of_manifest(name, reference, stored)
     if etag_matches(request.headers.get("If-None-Match", ""), str(stored.digest)):
         rests_on(request, witnesses, for_all=True)
-        return web.Response(status=304, headers=headers)
-    headers["Content-Type"] = stored.media_type
+        return not_modified(headers)
     if parts.notifier.wants("pull", stored.media_type):
         target = _target(request, name, reference, stored)
         await parts.notifier.notify("pull", [target], origin_of(request))

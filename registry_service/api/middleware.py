@@ -5,15 +5,15 @@ import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Final
 
 from aiohttp import web
 
 from registry_service.api.bodies import leave_body
 from registry_service.api.express import EXPRESS, NEEDED
-from registry_service.api.http import warning
+from registry_service.api.headers import add_common
 from registry_service.api.interruptions import Disconnected
+from registry_service.api.lines import Asker, Told, line_for_all, log_request
 from registry_service.api.remembered import Line
 from registry_service.api.requests import (
     IDENTITY,
@@ -26,10 +26,9 @@ from registry_service.api.requests import (
 from registry_service.auth import Begun, Need, requirement
 from registry_service.errors import Code, RegistryError
 from registry_service.storage.driver import StorageFull
-from shared.logs import LineTemplate, fields
+from shared.logs import fields
 
 log: Final = logging.getLogger("registry")
-access_log: Final = logging.getLogger("registry.access")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -128,16 +127,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if request.app[IN_FLIGHT].draining:
         response.force_close()
         response.headers["Connection"] = "close"  # the framework has decided about this header already
-    response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "Cangku"
-    http = request.app[PARTS].config.http
-    for text in http.warnings:
-        response.headers.add("Warning", warning(text))
-    for name, values in http.headers.items():
-        response.headers.popall(name, None)
-        for value in values:
-            response.headers.add(name, value)
+    add_common(response.headers, request.app[PARTS].config.http)
     express = request.app[EXPRESS]
     if isinstance(response, web.Response) and express.wants(request, response):
         line = _log_line(request, response)
@@ -154,30 +144,20 @@ def _of_router(error: web.HTTPException) -> RegistryError:
 def _log_access(request: web.Request, status: int, size: int | None, began: float) -> None:
     if request.app[PARTS].config.log.accesslog.disabled:
         return
-    address, elapsed = client_address(request), round((time.perf_counter() - began) * 1000, 1)
-    values = _log_fields(size, elapsed, address, *_asker(request))
-    access_log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=fields(**values))
-
-
-def _asker(request: web.Request) -> tuple[str | None, str | None]:
-    """Return the user and the program that make a request."""
-    identity = request.get(IDENTITY)
-    return (identity.subject or None) if identity is not None else None, request.headers.get("User-Agent")
-
-
-def _log_fields(
-    size: int | None, elapsed: float, address: str, user: str | None, agent: str | None
-) -> dict[str, object]:
-    return {"bytes": size, "ms": elapsed, "user": user, "address": address, "agent": agent}
+    elapsed = round((time.perf_counter() - began) * 1000, 1)
+    log_request(_told(request, status), size, elapsed, _asker(request), client_address(request))
 
 
 def _log_line(request: web.Request, response: web.Response) -> Line | None:
-    """Return what makes the line of an answer for all who ask, as it takes no time worth telling."""
     if request.app[PARTS].config.log.accesslog.disabled:
         return None
-    told = (request.method, request.rel_url.raw_path, response.status)
-    return partial(_log_template, told, response.content_length)
+    return line_for_all(_told(request, response.status), response.content_length)
 
 
-def _log_template(told: tuple[str, str, int], size: int | None, user: str | None, agent: str | None) -> LineTemplate:
-    return LineTemplate(access_log, "%s %s %s", *told, **_log_fields(size, 0.0, "", user, agent))
+def _told(request: web.Request, status: int) -> Told:
+    return request.method, request.rel_url.raw_path, status
+
+
+def _asker(request: web.Request) -> Asker:
+    identity = request.get(IDENTITY)
+    return (identity.subject or None) if identity is not None else None, request.headers.get("User-Agent")

@@ -1,8 +1,9 @@
 """What the express lane remembers, within bounds: answers by what was asked, and the bytes in which it was asked."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from registry_service.api.questions import Key
@@ -37,6 +38,13 @@ class Answer:
     def weight(self) -> int:
         """Return about how many bytes of memory it takes."""
         return _OVERHEAD_BYTES + len(self.marks) * _MARK_BYTES + len(self.before) + len(self.after)
+
+
+def head_around_date(status: int, headers: Iterable[tuple[str, str]]) -> tuple[bytes, bytes]:
+    """Return the head of an answer as it goes out, before its date and after it."""
+    lines = [f"{name}: {value}" for name, value in headers if name != "Date"]
+    start = "\r\n".join([f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *lines, "Date: "])
+    return start.encode(), b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -99,7 +99,10 @@ Known = bytes | int | tuple[str, ...]
 
 
 class Driver(Protocol):
-    """Bytes under keys. Every write is durable when it returns, except `append`: `move` makes those durable."""
+    """Bytes under keys. Every write is durable when it returns, except `append`: `move` makes those durable.
+
+    `stat` and `read` begin nothing before they first wait: who cannot wait may drop them there.
+    """
 
     async def stat(self, key: str) -> Stat:
         """Return size and time of a key; raises KeyNotFound."""

@@ -31,6 +31,8 @@ from registry_service.storage.driver import (
 )
 
 _AT_ONCE_BYTES: Final = 128 << 10
+_LINK_BYTES: Final = 512
+"""More than a link has, and less than a page."""
 _SYNC_FILE_RANGE_WRITE: Final = 2
 _LIBRARY: Final = ctypes.CDLL(None)
 _SYNC_FILE_RANGE: Final = getattr(_LIBRARY, "sync_file_range", None)
@@ -75,6 +77,10 @@ def read_at_once(path: str) -> bytes | None:
     """Return the bytes of a small file that are in memory, None when reading them would wait for a disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
+        data = bytearray(_LINK_BYTES)
+        count = os.preadv(handle, [data], 0, os.RWF_NOWAIT)
+        if count < _LINK_BYTES:  # all of it, for a page is there or is not
+            return bytes(data[:count])
         size = os.fstat(handle).st_size
         if size > _AT_ONCE_BYTES:
             return None

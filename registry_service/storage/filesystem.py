@@ -102,6 +102,7 @@ class FilesystemDriver:
         """See Driver."""
         if self._answers_at_once:
             return self._stat(key)
+        await asyncio.sleep(0)
         return await asyncio.to_thread(self._stat, key)
 
     async def read(self, key: str) -> bytes:
@@ -111,6 +112,7 @@ class FilesystemDriver:
                 data = read_at_once(self._root_text + key)
             if data is not None:
                 return data
+        await asyncio.sleep(0)
         return await asyncio.to_thread(self._read, key)
 
     async def stream(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:

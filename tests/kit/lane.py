@@ -5,7 +5,7 @@ import re
 
 import aiohttp
 
-from registry_service.api.express import ExpressConnection
+from registry_service.api.express import Express, ExpressConnection
 from registry_service.app import create_parts, running
 
 SETTLED_SECONDS = 0.06
@@ -62,17 +62,33 @@ def without_date(head):
 
 def opener(monkeypatch):
     """Return what opens a registry of a configuration, as a context; all that it opens are counted together."""
-    counted = []
-    send = ExpressConnection._send
+    counted = Counted()
+    send, find_anew = ExpressConnection._send, Express.find_anew
 
     def counting(self, answer, log):
         sent = send(self, answer, log)
         if sent:
-            counted.append(answer)
+            (counted.anew if answer in fresh else counted).append(answer)
         return sent
 
+    def finding(self, question):
+        found = find_anew(self, question)
+        if found is not None:
+            fresh.append(found[0])
+        return found
+
+    fresh = []
     monkeypatch.setattr(ExpressConnection, "_send", counting)
+    monkeypatch.setattr(Express, "find_anew", finding)
     return lambda config: Opened(config, counted)
+
+
+class Counted(list):
+    """The answers that were remembered; those of plain questions that came for the first time are `anew`."""
+
+    def __init__(self):
+        super().__init__()
+        self.anew = []
 
 
 class Opened:

@@ -378,7 +378,7 @@ async def test_all_that_is_remembered_is_bounded(registry, monkeypatch):
 
 
 def test_nothing_is_read_when_connections_are_to_end():
-    lane = Express(None, None, by_meaning=True)
+    lane = Express(None, None, lambda question: None, by_meaning=True)
     head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     assert lane.read(head) is not None
     lane.closed = True

@@ -146,8 +146,8 @@ def paths(port, *always):
 def hot_paths(port):
     """Return for each path what is asked again and again, the first of it to warm up.
 
-    The same request goes by the express lane, and so does the same question with another header; another question goes
-    the long way. One at a time, so each push is synced by itself.
+    The same request goes by the express lane, and so does the same question with another header; another question is
+    answered anew, and one with a condition goes the long way. One at a time, so each push is synced by itself.
     """
     found, accepted, numbers = {}, "Accept: */*", range(WARM_UPS + REQUESTS)
     for name, (method, path) in paths(port).items():
@@ -157,6 +157,9 @@ def hot_paths(port):
             partial(ask, path=path, lines=(accepted, f"X-Number: {i:06}")) for i in numbers
         ]
         found[f"{name}, anew"] = [partial(ask, path=f"{path}?number={i:06}", lines=(accepted,)) for i in numbers]
+        found[f"{name}, the long way"] = [
+            partial(ask, path=path, lines=(accepted, f'If-None-Match: "{i:06}"')) for i in numbers
+        ]
     blobs = [blob(1000) for _ in numbers]
     found["small blob pushed"] = [partial(Client.upload, name="team/app", content=one) for one in blobs]
     return found
