@@ -132,7 +132,7 @@ def _run(scene: Scene, group: Group) -> list[Result]:
 def _measure(scene: Scene, result: Result, sides: Sequence[Side]) -> None:
     """Measure a row: in each round every side once, so that what disturbs the machine disturbs all of them."""
     row = result.row
-    for number in range(1 if row.once else scene.scale.rounds):
+    for number in range(1 if row.once else scene.scale.rounds * row.repeats):
         scene.round += 1
         if row.prepare is not None:
             row.prepare(scene)
@@ -180,7 +180,8 @@ def _settings(programs: Sequence[Program], scale: Scale, folder: Path) -> dict[s
         "rates": f"wrk, 32 connections, one thread, {scale.seconds:g} s; the same request again and again, but where "
         "the row says what changes: a header, the manifest, or a parameter of the query (every request another)",
         "lists": "median of the same request again and again, one after another over one connection",
-        "rounds": f"median of {scale.rounds}, all sides in turn in each round; nothing waits for the disk at the begin",
+        "rounds": f"median of {scale.rounds} (images: {3 * scale.rounds}), all sides in turn in each round; "
+        "nothing waits for the disk at the begin",
         "large blob": f"{scale.large_bytes // MIB} MiB, curl",
     }
 

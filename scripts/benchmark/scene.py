@@ -94,10 +94,10 @@ class Row:
 
     `prepare` makes what every side of one round is given; `limit` measures what the machine can do; `goals` are ratios
     of ours to another kind, to a side by its name, or to "limit"; kinds in `lacking` do not offer what is measured.
-    `once` spares the rounds. `reach` is a value to be reached whatever others do; with `compares_p99` the slowest
-    answers must be no slower than those of the best peer. `tenth` names the row of a tenth of the entries: this one
-    must take no longer, or `grown` times as long where the answer is so much longer. Nobody can be faster than a limit
-    that is `bounding`.
+    `once` spares the rounds, `repeats` makes them so many times as many. `reach` is a value to be reached whatever
+    others do; with `compares_p99` the slowest answers must be no slower than those of the best peer. `tenth` names the
+    row of a tenth of the entries: this one must take no longer, or `grown` times as long where the answer is so much
+    longer. Nobody can be faster than a limit that is `bounding`.
     """
 
     name: str
@@ -109,6 +109,7 @@ class Row:
     goals: dict[str, float] = field(default_factory=dict)
     lacking: dict[str, str] = field(default_factory=dict)
     once: bool = False
+    repeats: int = 1
     reach: float = 0.0
     compares_p99: bool = False
     tenth: str = ""

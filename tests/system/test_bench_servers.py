@@ -23,8 +23,8 @@ def ask(connection, method, path, body=None, **more):
     return answer.status, answer.headers, answer.read()
 
 
-def test_the_bare_registry_takes_a_push_over_one_connection():
-    with bare_registry() as url:
+def test_the_bare_registry_keeps_what_is_pushed_over_one_connection(tmp_path):
+    with bare_registry(tmp_path) as url:
         connection = connect(url)
         assert ask(connection, "GET", "/v2/")[0] == 200
         assert ask(connection, "HEAD", "/v2/bench/blobs/sha256:aa")[0] == 404
@@ -36,11 +36,13 @@ def test_the_bare_registry_takes_a_push_over_one_connection():
         assert (status, headers["Docker-Content-Digest"]) == (201, "sha256:aa")
         assert ask(connection, "PUT", "/v2/bench/manifests/latest", b"{}" * 1000)[0] == 201
         connection.close()
+    assert b"y" * 10_000 in (tmp_path / "sha256-aa").read_bytes()
+    assert (tmp_path / "manifest").read_bytes() == b"{}" * 1000
 
 
 def test_the_bare_registry_sends_the_image_of_a_layout(tmp_path):
     write_layout(tmp_path / "layout", 2, 3000)
-    with bare_registry(tmp_path / "layout") as url:
+    with bare_registry(tmp_path, tmp_path / "layout") as url:
         connection = connect(url)
         status, headers, body = ask(connection, "GET", "/v2/bench/manifests/latest")
         manifest = json.loads(body)
@@ -53,8 +55,8 @@ def test_the_bare_registry_sends_the_image_of_a_layout(tmp_path):
         connection.close()
 
 
-def test_the_bare_registry_refuses_tls_at_once():
-    with bare_registry() as url:
+def test_the_bare_registry_refuses_tls_at_once(tmp_path):
+    with bare_registry(tmp_path) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(b"\x16\x03\x01 hello")
