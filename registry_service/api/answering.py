@@ -125,7 +125,8 @@ class Answering:
         if (whole and blob.size > READ_AT_ONCE_BYTES) or self._parts.notifier.wants("pull", BLOB_TYPE):
             return None
         body = await registry.driver.read(blob.key) if whole else b""
-        return _Told(200, blob_headers(digest), body, blob.size, registry.witnesses_of_blob(name, blob))
+        size = len(body) if whole else blob.size  # what is announced is sent, whoever changes the file meanwhile
+        return _Told(200, blob_headers(digest), body, size, registry.witnesses_of_blob(name, blob))
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T | None:

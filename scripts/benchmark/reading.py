@@ -173,7 +173,7 @@ def referrers() -> tuple[Row, ...]:
     lacking = {"go": "it has no referrers API"}
     return (
         Row("referrers of {referrers}", "ms", partial(_referrers, repository="bench/signed"), better="less",
-            goals={"olareg": 5.0}, lacking=lacking, tenth=tenth, grown=10.0),
+            lacking=lacking, tenth=tenth, grown=10.0),
         Row(tenth, "ms", partial(_referrers, repository="bench/few-signed"), better="less", lacking=lacking),
     )  # fmt: skip
 

@@ -245,6 +245,15 @@ async def test_what_fails_fails_the_long_way(registry, monkeypatch, caplog):
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["request failed"]
 
 
+async def test_no_more_is_announced_than_is_sent(registry, monkeypatch):
+    """Somebody cuts the file of a blob off, between the look at its size and the reading."""
+    read = filesystem.read_at_once
+    monkeypatch.setattr(filesystem, "read_at_once", lambda path: read(path)[:100])
+    answer = await registry.ask(f"/v2/{NAME}/blobs/{registry.small}")
+    assert len(registry.counted.anew) == 1
+    assert b"\nContent-Length: 100\n" in answer
+
+
 async def test_what_comes_again_is_remembered(registry):
     await asyncio.sleep(0.06)
     path = f"/v2/{NAME}/manifests/v1"
