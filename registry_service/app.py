@@ -16,7 +16,8 @@ from aiohttp import web
 
 from registry_service import layout
 from registry_service.api import create_api
-from registry_service.api.express import EXPRESS, Express, ExpressConnection
+from registry_service.api.express import EXPRESS, Express
+from registry_service.api.lane import ExpressConnection
 from registry_service.api.requests import IN_FLIGHT, Parts
 from registry_service.auth import TokenAuth
 from registry_service.children import Link

@@ -5,7 +5,8 @@ import re
 
 import aiohttp
 
-from registry_service.api.express import Express, ExpressConnection
+from registry_service.api.express import Express
+from registry_service.api.lane import ExpressConnection
 from registry_service.app import create_parts, running
 
 SETTLED_SECONDS = 0.06

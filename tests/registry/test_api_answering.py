@@ -10,6 +10,9 @@ import re
 
 import pytest
 
+from registry_service.api.answering import Fresh
+from registry_service.api.express import Express
+from registry_service.api.remembered import Answer
 from registry_service.config import HTTP, AccessLog, Auth, Endpoint, Log, Notifications, Token
 from registry_service.manifests import DOCKER_LIST
 from registry_service.storage import filesystem
@@ -261,6 +264,16 @@ async def test_what_comes_again_is_remembered(registry):
         before = len(registry.counted)
         await registry.ask(path, f"X-Number: {next(NUMBERS)}")
         assert len(registry.counted) - before == expected
+
+
+def test_bytes_whose_answer_is_not_remembered_take_no_room():
+    answer, raw = Answer((), (), b"", b"", None), b"GET /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    lane = Express(None, None, lambda question: Fresh(answer, None, None), by_meaning=True)
+    for _ in range(4):
+        question = lane.read(raw)
+        assert lane.find_anew(question) == (answer, None)
+        lane.hear(raw, question, None, None)
+    assert (lane.find(raw), lane._memory.weight) == (None, 0)
 
 
 async def test_a_tag_that_moves_is_seen_at_once(registry):
